@@ -1,0 +1,54 @@
+"""Redline's answer to `streaming`'s question who belongs to which org and may see what.
+
+An org is a `workspaces.Org`, its key the org's id. Every member sees the org's feed; owner and admin see everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.http import HttpRequest
+
+from redline.workspaces import selectors
+from redline.workspaces.models import Role
+from streaming import Rights
+from streaming.access import Access as BaseAccess
+from streaming.access import Member
+
+CHOSEN_ORG = "redline_org"
+"""The session's key for the org that its user chose last."""
+
+
+class Access(BaseAccess):
+    def orgs(self, user: Any) -> set[str]:
+        return set(selectors.orgs_of(user))
+
+    def active_org(self, request: HttpRequest) -> str | None:
+        asked = request.GET.get("org")
+        if asked:
+            org = selectors.find_org(asked)
+            return org.pk if org is not None else asked
+        mine = selectors.orgs_of(request.user)  # type: ignore[arg-type]
+        chosen = request.session.get(CHOSEN_ORG)
+        return chosen if chosen in mine else next(iter(mine), None)
+
+    def rights(self, user: Any, org: str) -> Rights | None:
+        return self.rights_of_many([(user, org)])[0]
+
+    def rights_of_many(self, members: Collection[Member]) -> list[Rights | None]:
+        roles = selectors.memberships({user.pk for user, _ in members})
+        return [_rights(roles.get((user.pk, org)), user.pk) for user, org in members]
+
+    def find_org(self, text: str) -> str | None:
+        org = selectors.find_org(text)
+        return org.pk if org is not None else None
+
+    def find_user(self, text: str) -> Any | None:
+        return selectors.find_user(text)
+
+
+def _rights(role: Role | None, user_id: str) -> Rights | None:
+    if role is None:
+        return None
+    return Rights(all=True) if role.sees_all else Rights(names=frozenset({user_id}))

@@ -1,0 +1,1 @@
+"""The board that one leaves open all day."""

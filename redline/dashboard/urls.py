@@ -1,0 +1,7 @@
+"""The pages that people see."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

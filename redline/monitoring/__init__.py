@@ -1,0 +1,1 @@
+"""The heart of Redline: vendors are watched, changes detected, actions delivered."""

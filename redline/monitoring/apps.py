@@ -1,0 +1,11 @@
+"""The monitoring app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MonitoringConfig(AppConfig):
+    name = "redline.monitoring"
+    label = "monitoring"
+    verbose_name = "Monitoring"

@@ -1,0 +1,210 @@
+"""Settings from the environment, with embedded defaults: SQLite and an in-memory layer, no server to install.
+
+Every variable is documented in README.md. A bad value raises `ImproperlyConfigured` with one line that names it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+T = TypeVar("T")
+
+
+def setting(name: str, read: Callable[..., T], default: Any, **options: Any) -> T:
+    """Read one environment variable; blank counts as unset, a bad value is one line that names it."""
+    if not os.environ.get(name, "").strip():
+        return read(f"\0{name}", default=default, **options)
+    try:
+        return read(name, **options)
+    except Exception as error:
+        raise ImproperlyConfigured(f"{name} has a bad value: {str(error).splitlines()[0]}") from None
+
+
+def number(name: str, default: float) -> float:
+    value = setting(name, env.float, default)
+    if not 0 <= value < float("inf"):
+        raise ImproperlyConfigured(f"{name} has a bad value: {value} is not a number from 0 up")
+    return value
+
+
+def whole(name: str, default: int) -> int:
+    value = setting(name, env.int, default)
+    if value < 0:
+        raise ImproperlyConfigured(f"{name} has a bad value: {value} is negative")
+    return value
+
+
+def names(name: str) -> list[str]:
+    return [part.strip() for part in setting(name, env.list, []) if part.strip()]
+
+
+def local_secret() -> str:
+    """Return the generated secret of this checkout, kept in a git-ignored file that only its owner can read."""
+    file = BASE_DIR / ".secret-key"
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text().strip() or get_random_secret_key()
+    except OSError:
+        return get_random_secret_key()
+    with os.fdopen(descriptor, "w") as handle:
+        secret = get_random_secret_key()
+        handle.write(secret)
+    return secret
+
+
+SECRET_KEY = os.environ.get("SECRET_KEY") or local_secret()
+DEBUG = setting("DEBUG", env.bool, False)
+ALLOWED_HOSTS = names("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
+TRUSTED_PROXIES = names("TRUSTED_PROXIES")
+
+INSTALLED_APPS = [
+    "streaming",  # before daphne: its runserver adds the back-pressure that daphne's lacks
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "redline.workspaces",
+    "redline.monitoring",
+    "redline.dashboard",
+]
+
+MIDDLEWARE = [
+    "redline.errors.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "redline.workspaces.acting.ActingUserMiddleware",
+]
+
+ROOT_URLCONF = "redline.urls"
+ASGI_APPLICATION = "redline.asgi.application"
+AUTH_USER_MODEL = "workspaces.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "sign-in"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CSRF_FAILURE_VIEW = "redline.errors.csrf_failure"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+
+def database() -> dict[str, Any]:
+    """Return the database with the options that the log depends on."""
+    config: dict[str, Any] = dict(setting("DATABASE_URL", env.db_url, f"sqlite:///{BASE_DIR / 'redline.sqlite3'}"))
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            # DEFERRED lost 183 of 240 read-then-write transactions to "database is locked", IMMEDIATE none.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
+        }
+        # The default in-memory test database has no WAL and answers other threads "table is locked".
+        config["TEST"] = {"NAME": f"{config['NAME']}.test"}
+    elif config["ENGINE"].endswith("postgresql"):
+        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 10, "timeout": 10}}
+    else:
+        raise ImproperlyConfigured("DATABASE_URL has a bad value: use sqlite:///… or postgres://…")
+    return config
+
+
+DATABASES = {"default": database()}
+CHANNEL_LAYERS = {"default": setting("CHANNELS_URL", env.channels_url, "inmemory://")}
+CACHES = {"default": setting("CACHE_URL", env.cache_url, "locmemcache://")}
+vars().update(setting("EMAIL_URL", env.email_url, "consolemail://"))
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Without a collectstatic run the files are served from where they lie, so that nothing has to be built first.
+SERVESTATIC_USE_FINDERS = not STATIC_ROOT.exists()
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["streaming.authentication.StreamAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["redline.errors.LimitedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "redline.errors.envelope_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Redline",
+    "VERSION": "1",
+    "DESCRIPTION": "Vendors, runs, changes, actions and entitlements; the streams are described in PROTOCOL.md.",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+STREAMING = {
+    "ACCESS": "redline.access.Access",
+    "SIMPLE_MODE": setting("SIMPLE_MODE", env.bool, False),
+    "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": whole("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
+    "STREAM_ALLOWED_ORIGINS": names("STREAM_ALLOWED_ORIGINS"),
+    "STREAM_RETENTION_DAYS": number("STREAM_RETENTION_DAYS", 7),
+    "STREAM_MAX_PER_USER": whole("STREAM_MAX_PER_USER", 10),
+    "STREAM_MAX_PER_ORG": whole("STREAM_MAX_PER_ORG", 1_000),
+    "STREAM_MAX_PER_ADDRESS": whole("STREAM_MAX_PER_ADDRESS", 200),
+    "STREAM_CONNECTS_PER_SECOND": whole("STREAM_CONNECTS_PER_SECOND", 100),
+    "STREAM_MAX_PER_PROCESS": whole("STREAM_MAX_PER_PROCESS", 10_000),
+    "TRUSTED_PROXIES": TRUSTED_PROXIES,
+}
+
+SCHEDULER_CADENCE_SECONDS = number("SCHEDULER_CADENCE_SECONDS", 900)
+REDLINE_ALLOW_PRIVATE_FETCH = setting("REDLINE_ALLOW_PRIVATE_FETCH", env.bool, False)
+REDLINE_FETCH_HOSTS = names("REDLINE_FETCH_HOSTS")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"streaming": {"level": "INFO"}, "redline": {"level": "INFO"}},
+}

@@ -1,0 +1,1 @@
+"""Who belongs where: orgs, users, memberships."""

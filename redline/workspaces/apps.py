@@ -1,0 +1,11 @@
+"""The workspaces app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class WorkspacesConfig(AppConfig):
+    name = "redline.workspaces"
+    label = "workspaces"
+    verbose_name = "Workspaces"

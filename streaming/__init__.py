@@ -1,0 +1,33 @@
+"""Streaming: a saved model reaches every browser that may see it, in order, exactly what was committed.
+
+The public door. A domain app imports from here and from `streaming.testing`, nothing deeper:
+`Event`, `Instant` and `Stream` to declare, `Rights` and `Scope` to decide who sees what, and, lazily because
+Django's models may not be imported before the apps are loaded, `StreamedModel` and `emit`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streaming.core.event import Event, Instant
+from streaming.core.filter import Scope
+from streaming.core.rights import Rights
+from streaming.core.stream import Stream
+
+if TYPE_CHECKING:
+    from streaming.emit import emit
+    from streaming.models import StreamedModel
+
+__all__ = ["Event", "Instant", "Rights", "Scope", "Stream", "StreamedModel", "emit"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "StreamedModel":
+        from streaming.models import StreamedModel
+
+        return StreamedModel
+    if name == "emit":
+        from streaming.emit import emit
+
+        return emit
+    raise AttributeError(f"module 'streaming' has no attribute {name!r}")

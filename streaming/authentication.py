@@ -1,0 +1,261 @@
+"""Who is asking: the credentials of CONTRACT's order, the same for REST, streams and polling.
+
+Each kind of credential is a class with two halves: `find` looks at the request's headers and query and touches
+nothing; `identify` asks the database, for many at once. The first kind that is *present* decides: if it is bad, no later
+one is tried, because a client that sends a bad token means that token. The refusal never says what was wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.signals import setting_changed
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from streaming import access, conf
+from streaming.core.errors import Refused
+from streaming.models import ApiToken
+
+logger = logging.getLogger("streaming.authentication")
+
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A credential as it was presented. `cookie` marks those that a browser adds by itself."""
+
+    kind: str
+    value: str
+    asked_org: str = ""
+    cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a credential stands for. `org` is None where a user belongs to none; whether it is his is not yet decided."""
+
+    user: Any
+    org: str | None
+    credential: Credential
+    expires_at: datetime | None = None
+    token_id: int | None = None
+
+    @property
+    def user_id(self) -> str:
+        return str(self.user.pk)
+
+
+class Kind:
+    """One kind of credential."""
+
+    name: ClassVar[str]
+
+    def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+        """Return the credential if it is present; header names are lower case."""
+        raise NotImplementedError
+
+    def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        """Return who each stands for; None for what is bad, expired or revoked."""
+        raise NotImplementedError
+
+
+class Token(Kind):
+    """API tokens, wherever they are carried."""
+
+    def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        now = timezone.now()
+        digests = [ApiToken.digest_of(credential.value) for credential in credentials]
+        rows = ApiToken.objects.filter(digest__in=set(digests)).select_related("user")
+        tokens = {row.digest: row for row in rows if row.is_valid(at=now) and row.user.is_active}
+        _touch(tokens.values(), now)
+        return [
+            self._identity(tokens.get(digest), credential)
+            for digest, credential in zip(digests, credentials, strict=True)
+        ]
+
+    def _identity(self, token: ApiToken | None, credential: Credential) -> Identity | None:
+        if token is None:
+            return None
+        return Identity(
+            user=token.user,
+            org=token.org,
+            credential=credential,
+            expires_at=token.expires_at,
+            token_id=token.pk,
+        )
+
+
+class BearerToken(Token):
+    """`Authorization: Bearer …`; a header of another scheme counts as absent."""
+
+    name = "bearer"
+
+    def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+        scheme, _, value = headers.get("authorization", "").strip().partition(" ")
+        value = value.strip()
+        if scheme.lower() != "bearer" or not value:
+            return None
+        return Credential(kind=self.name, value=value)
+
+
+class QueryToken(Token):
+    """`?token=…`, for clients that cannot set headers."""
+
+    name = "token"
+
+    def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+        value = query.get("token", "").strip()
+        return Credential(kind=self.name, value=value) if value else None
+
+
+class SimpleUser(Kind):
+    """The header `X-User-ID`, trusted as it is; only with SIMPLE_MODE."""
+
+    name = "simple"
+
+    def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+        value = headers.get("x-user-id", "").strip()
+        if not conf.streaming.SIMPLE_MODE or not value:
+            return None
+        return Credential(kind=self.name, value=value, asked_org=query.get("org", ""))
+
+    def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        return [self._one(credential) for credential in credentials]
+
+    def _one(self, credential: Credential) -> Identity | None:
+        user = access.current().find_user(credential.value)
+        if user is None or not user.is_active:
+            return None
+        return Identity(user=user, org=_active_org(user, credential, session=None), credential=credential)
+
+
+class SessionCookie(Kind):
+    """Django's own session; a dead one counts as absent."""
+
+    name = "session"
+
+    def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+        from django.http import parse_cookie
+
+        key = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
+        return Credential(kind=self.name, value=key, asked_org=query.get("org", ""), cookie=True) if key else None
+
+    def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        return [self._one(credential) for credential in credentials]
+
+    def _one(self, credential: Credential) -> Identity | None:
+        request = HttpRequest()
+        request.session = _session_store()(credential.value)
+        user = get_user(request)
+        if not user.is_authenticated or not user.is_active:
+            return None
+        return Identity(
+            user=user,
+            org=_active_org(user, credential, session=request.session),
+            credential=credential,
+            expires_at=request.session.get_expiry_date(),
+        )
+
+
+def _session_store() -> Any:
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+def _active_org(user: Any, credential: Credential, *, session: Any) -> str | None:
+    request = HttpRequest()
+    request.user = user
+    request.session = session if session is not None else {}
+    request.GET = QueryDict(mutable=True)
+    if credential.asked_org:
+        request.GET["org"] = credential.asked_org
+    return access.current().active_org(request)
+
+
+_TOUCH_EVERY = 60.0
+
+
+def _touch(tokens: Any, now: datetime) -> None:
+    """Note the last use, at most once a minute and in one statement."""
+    stale = [
+        token.pk
+        for token in tokens
+        if token.last_used_at is None or (now - token.last_used_at).total_seconds() > _TOUCH_EVERY
+    ]
+    if stale:
+        ApiToken.objects.filter(pk__in=stale).update(last_used_at=now)
+
+
+@lru_cache(maxsize=1)
+def kinds() -> dict[str, Kind]:
+    """Return the project's kinds of credential by name, in their order."""
+    made = [import_string(path)() for path in conf.streaming.AUTHENTICATION]
+    return {kind.name: kind for kind in made}
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "STREAMING":
+        kinds.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="streaming.authentication")
+
+
+def find(headers: Mapping[str, str], query: QueryDict) -> Credential | None:
+    """Return the first credential that is present."""
+    for kind in kinds().values():
+        credential = kind.find(headers, query)
+        if credential is not None:
+            return credential
+    return None
+
+
+def identify_many(credentials: Sequence[Credential]) -> list[Identity | None]:
+    """Return who each credential stands for, by one look-up per kind."""
+    found: dict[int, Identity | None] = {}
+    for name, kind in kinds().items():
+        mine = [index for index, credential in enumerate(credentials) if credential.kind == name]
+        if mine:
+            found.update(zip(mine, kind.identify([credentials[index] for index in mine]), strict=True))
+    return [found.get(index) for index in range(len(credentials))]
+
+
+def unauthenticated() -> Refused:
+    """The one answer to a missing, bad, expired, used or revoked credential."""
+    return Refused(401, "unauthenticated", "Sign in, or send a valid token.", headers=CHALLENGE)
+
+
+class StreamAuthentication(authentication.BaseAuthentication):
+    """The same credentials for Django REST framework; `request.auth` is the `Identity`.
+
+    A session also needs the CSRF token for anything but reading, as with DRF's own session class.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Identity] | None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        credential = find(headers, request.query_params)
+        if credential is None:
+            return None
+        identity = identify_many([credential])[0]
+        if identity is None:
+            if credential.cookie:
+                return None
+            raise exceptions.AuthenticationFailed("Sign in, or send a valid token.", code="unauthenticated")
+        if credential.cookie:
+            authentication.SessionAuthentication().enforce_csrf(request)
+        return identity.user, identity
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE["WWW-Authenticate"]

@@ -1,0 +1,189 @@
+"""Reading one org's log, and trimming it.
+
+Always by sequence, never by id: ids are given before commit and become visible in any order. Whoever reads compares
+what it gets with what it expects, because the database may have been restored to an older state in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, models, transaction
+
+from streaming import conf
+from streaming.core.cursor import Cursor, Head
+from streaming.core.entry import Batch, Entry
+from streaming.models import Head as HeadRow
+from streaming.models import LogEntry, words
+
+COLUMNS = ("sequence", "uid", "type", "resource", "keys", "audience", "data", "emitted_at", "replay_of")
+"""What a read takes of an entry: everything but its outsize payload."""
+
+TRIM_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A stretch of the log, and the head that was read before it."""
+
+    head: Head
+    entries: tuple[Entry, ...]
+
+
+def ensure_heads(orgs: Iterable[str]) -> None:
+    """Insert the head rows that are missing, each with an epoch of its own."""
+    rows = [HeadRow(org=org, epoch=secrets.token_hex(4)) for org in sorted(set(orgs))]
+    HeadRow.objects.using(conf.streaming.DATABASE).bulk_create(rows, ignore_conflicts=True)
+
+
+def heads(orgs: Collection[str]) -> dict[str, Head]:
+    """Return the heads of those orgs that have one, by one statement."""
+    if not orgs:
+        return {}
+    connection = connections[conf.streaming.DATABASE]
+    columns = "org, epoch, sequence, fingerprint, floor"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # `= ANY` with one array: 16 against 74 ms for 10,000 orgs in an IN list.
+            cursor.execute(f"SELECT {columns} FROM {_HEADS} WHERE org = ANY(%s)", [list(orgs)])
+        elif len(orgs) <= 500:
+            marks = ", ".join(["%s"] * len(orgs))
+            cursor.execute(f"SELECT {columns} FROM {_HEADS} WHERE org IN ({marks})", list(orgs))
+        else:
+            cursor.execute(f"SELECT {columns} FROM {_HEADS}")
+        rows = cursor.fetchall()
+    wanted = set(orgs)
+    return {
+        org: Head(epoch=epoch, sequence=sequence, fingerprint=fingerprint, floor=floor)
+        for org, epoch, sequence, fingerprint, floor in rows
+        if org in wanted
+    }
+
+
+_HEADS = HeadRow._meta.db_table
+
+
+def head(org: str) -> Head:
+    """Return an org's head, made if it is missing."""
+    found = heads([org])
+    if org not in found:
+        ensure_heads([org])
+        found = heads([org])
+    return found[org]
+
+
+def read(org: str, *, first: int, limit: int) -> Page:
+    """Return up to `limit` consecutive entries from sequence `first`, and the head as it was before.
+
+    The entries never go past what is dense: a row that does not follow its predecessor ends the page.
+    """
+    now = head(org)
+    rows = (
+        LogEntry.objects.using(conf.streaming.DATABASE)
+        .filter(org=org, sequence__gte=first, sequence__lt=first + limit)
+        .order_by("sequence")
+        .values_list(*COLUMNS)
+    )
+    entries = tuple(entry(now.epoch, row) for row in rows)
+    return Page(head=now, entries=_dense(entries))
+
+
+def _dense(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    for index in range(1, len(entries)):
+        if entries[index].sequence != entries[index - 1].sequence + 1:
+            return entries[:index]
+    return entries
+
+
+def fingerprints(positions: Collection[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Return the fingerprints that the log has at (org, sequence)."""
+    found: dict[tuple[str, int], str] = {}
+    by_org: dict[str, set[int]] = {}
+    for org, sequence in positions:
+        by_org.setdefault(org, set()).add(sequence)
+    rows = LogEntry.objects.using(conf.streaming.DATABASE)
+    for org, sequences in by_org.items():
+        for sequence, uid in rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid"):
+            found[org, sequence] = fingerprint(uid)
+    return found
+
+
+def whole(org: str, sequence: int) -> tuple[Entry, bytes] | None:
+    """Return one entry and its payload in full."""
+    row = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence=sequence).first()
+    if row is None:
+        return None
+    values = [getattr(row, name) for name in COLUMNS]
+    return entry(head(org).epoch, values), (row.data if row.whole is None else row.whole).encode()
+
+
+def find(org: str, cursor: Cursor) -> Entry | None:
+    """Return the entry that a cursor names, if the log still has that very one."""
+    page = read(org, first=cursor.sequence, limit=1)
+    if page.head.epoch != cursor.epoch or not page.entries or page.entries[0].fingerprint != cursor.fingerprint:
+        return None
+    return page.entries[0]
+
+
+def entry(epoch: str, row: Any) -> Entry:
+    """Make the entry of a row of `COLUMNS`, as the ORM or a plain cursor returns it."""
+    sequence, uid, type_, resource, keys, audience, data, emitted_at, replay_of = row
+    return Entry(
+        epoch=epoch,
+        sequence=sequence,
+        fingerprint=fingerprint(uid),
+        type=type_,
+        resource=resource,
+        keys=words(keys),
+        audience=words(audience),
+        data=data.encode(),
+        emitted_at=_instant(emitted_at),
+        replay_of=replay_of,
+    )
+
+
+def fingerprint(uid: UUID | str) -> str:
+    """Return the 8 hex digits by which an entry is recognised."""
+    return (uid if isinstance(uid, str) else uid.hex)[:8]
+
+
+def _instant(value: datetime | str) -> datetime:
+    """Read a time as the ORM gives it, or as SQLite's RETURNING does, whose columns have no declared type."""
+    if isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+def batch(org: str, after: str, entries: tuple[Entry, ...]) -> Batch:
+    return Batch(org=org, epoch=entries[0].epoch, after=after, entries=entries)
+
+
+def trim(org: str, *, before: datetime, keep: int) -> int:
+    """Delete entries that are older than `before` and not among the newest `keep`; returns how many.
+
+    The floor is raised under the head's lock and committed first, so that a cursor below it is told `truncated`
+    rather than given a log with a hole.
+    """
+    alias = conf.streaming.DATABASE
+    rows = LogEntry.objects.using(alias).filter(org=org, sequence__isnull=False)
+    with transaction.atomic(using=alias, durable=True):
+        head_row = HeadRow.objects.using(alias).select_for_update(no_key=True).filter(org=org).first()
+        if head_row is None:
+            return 0
+        newest_old = rows.filter(emitted_at__lt=before).aggregate(top=models.Max("sequence"))["top"] or 0
+        floor = min(newest_old + 1, head_row.sequence - max(keep, 1) + 1)
+        if floor <= max(head_row.floor, 1):
+            return 0
+        head_row.floor = floor
+        head_row.save(using=alias, update_fields=["floor"])
+    gone = 0
+    while True:
+        ids = list(rows.filter(sequence__lt=floor).values_list("id", flat=True)[:TRIM_BATCH])
+        if not ids:
+            return gone
+        gone += LogEntry.objects.using(alias).filter(id__in=ids).delete()[0]

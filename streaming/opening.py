@@ -1,0 +1,126 @@
+"""One visit to the database that opens many connections: heads, then rights, then, where one is due, the state.
+
+The order is the promise. Rights older than the head are not rights: what was revoked before the head is seen by the
+read that follows it, what is revoked after it comes as an entry. A snapshot is read after its head, so that everything
+it misses has a later sequence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streaming import access, conf, log
+from streaming.core.cursor import Cursor, Head, ResetReason
+from streaming.core.errors import Refused
+from streaming.core.event import Announcement
+from streaming.core.filter import Filter
+from streaming.core.rights import Rights
+from streaming.core.stream import Stream
+from streaming.emit import fit
+
+logger = logging.getLogger("streaming.opening")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a connection asks for. `reset` forces a snapshot, for a session whose log was replaced under it."""
+
+    stream: Stream
+    user: Any
+    org: str
+    types: frozenset[str] | None
+    path: dict[str, str]
+    query: dict[str, str]
+    cursor: Cursor | None = None
+    reset: ResetReason | None = None
+    snapshot: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateEvent:
+    """One event of a snapshot, encoded."""
+
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Where a connection starts: the head as it was read, its filter, and why its cursor was not good, if it was not."""
+
+    head: Head
+    filter: Filter
+    reset: ResetReason | None
+    state: tuple[StateEvent, ...]
+
+
+def visit(requests: Sequence[Request]) -> list[Opening | Refused]:
+    """Open all, in the order of steps that the module promises; one result per request."""
+    heads = _heads({request.org for request in requests})
+    found = log.fingerprints({_position(request) for request in requests if request.cursor is not None})
+    rights = access.current().rights_of_many([(request.user, request.org) for request in requests])
+    return [
+        _open(request, heads[request.org], found, granted) for request, granted in zip(requests, rights, strict=True)
+    ]
+
+
+def _heads(orgs: set[str]) -> dict[str, Head]:
+    heads = log.heads(orgs)
+    missing = orgs - heads.keys()
+    if missing:
+        log.ensure_heads(missing)
+        heads.update(log.heads(missing))
+    return heads
+
+
+def _position(request: Request) -> tuple[str, int]:
+    assert request.cursor is not None
+    return request.org, request.cursor.sequence
+
+
+def _open(
+    request: Request, head: Head, found: dict[tuple[str, int], str], rights: Rights | None
+) -> Opening | Refused:
+    try:
+        chosen = scoped(request, rights)
+    except Refused as refusal:
+        return refusal
+    reset = request.reset
+    if reset is None and request.cursor is not None:
+        reset = head.judge(
+            request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX
+        )
+    state = _state(request, chosen) if reset is not None and request.snapshot else ()
+    return Opening(head=head, filter=chosen, reset=reset, state=state)
+
+
+def scoped(request: Request, rights: Rights | None) -> Filter:
+    """Return the filter of a request, or refuse what is not the user's."""
+    if rights is None:
+        raise forbidden()
+    stream = request.stream
+    chosen = Filter(types=stream.types if request.types is None else request.types, rights=rights)
+    if stream.scope is None:
+        return chosen
+    return replace(chosen, scope=stream.scope(request.path, request.query, rights))
+
+
+def forbidden() -> Refused:
+    """The one answer to the unknown and the foreign alike."""
+    return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
+
+
+def _state(request: Request, chosen: Filter) -> tuple[StateEvent, ...]:
+    """Return the stream's current state as far as the filter lets it through."""
+    if request.stream.snapshot is None:
+        return ()
+    events = request.stream.snapshot(request.org, chosen.rights)
+    announcements = (Announcement.of(event) for event in events)
+    return tuple(_encoded(one, request.org) for one in announcements if chosen.admits(one))
+
+
+def _encoded(one: Announcement, org: str) -> StateEvent:
+    return StateEvent(type=one.type, data=fit(one.event.payload(), type=one.type, resource=one.resource, org=org))

@@ -1,0 +1,92 @@
+"""Bridge from sync to async: pokes the channel layer from processes that serve no streams.
+
+A poke says "this org's log reached that head" and is a hint: it may be lost, doubled or late, and nothing that it
+says is trusted. One lazily started loop thread keeps the layer's connection, because a loop per call would open a new
+one each time (2 to 7 ms); when the layer is away, pokes are dropped for a while and the watchers find the events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from streaming import conf
+from streaming.core import wire
+
+logger = logging.getLogger("streaming.publisher")
+
+
+class Publisher:
+    """A daemon thread with an event loop and a layer connection; `poke` never waits and never raises."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._pid = os.getpid()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._broken_until = 0.0
+        self._thread = threading.Thread(target=self._loop.run_forever, name="streaming-publisher", daemon=True)
+        self._thread.start()
+        atexit.register(self.flush)
+
+    @property
+    def usable(self) -> bool:
+        """False in a forked child, which has inherited the object but not the thread."""
+        return self._pid == os.getpid()
+
+    def poke(self, org: str, head: int) -> None:
+        self._loop.call_soon_threadsafe(self._start, org, head)
+
+    def flush(self, timeout: float = 0.5) -> None:
+        """Wait until every poke has been sent or given up; called at exit, so that a short command is heard at once."""
+        if not self.usable:
+            return
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._settle(done)))
+        done.wait(timeout)
+
+    def _start(self, org: str, head: int) -> None:
+        task = self._loop.create_task(self._send(org, head))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _settle(self, done: threading.Event) -> None:
+        await asyncio.gather(*self._under_way)
+        done.set()
+
+    async def _send(self, org: str, head: int) -> None:
+        if time.monotonic() < self._broken_until:
+            return
+        layer = get_channel_layer(conf.streaming.LAYER)
+        try:
+            async with asyncio.timeout(conf.streaming.LAYER_TIMEOUT):
+                await layer.group_send(wire.group_name(org), poke_message(org, head))
+        except Exception as error:
+            # Whatever a layer raises: the events are in the log, and every server asks the log by itself.
+            self._broken_until = time.monotonic() + conf.streaming.BREAKER_SECONDS
+            logger.warning("channel layer away, pokes are dropped: %r", error)
+
+
+def poke_message(org: str, head: int) -> dict[str, Any]:
+    return {"type": wire.POKE, "org": org, "head": head}
+
+
+_publisher: Publisher | None = None
+_lock = threading.Lock()
+
+
+def poke(org: str, head: int) -> None:
+    """Tell the serving processes that an org's log has grown."""
+    global _publisher
+    if isinstance(get_channel_layer(conf.streaming.LAYER), InMemoryChannelLayer | None):
+        return  # reaches this process only, and this process serves nobody
+    with _lock:
+        if _publisher is None or not _publisher.usable:
+            _publisher = Publisher()
+    _publisher.poke(org, head)

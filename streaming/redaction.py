@@ -1,0 +1,57 @@
+"""Keeps credentials out of log lines: the values of `token`, `ticket` and bearer headers, in any logger's records.
+
+Servers print request targets with their query in access logs and in errors, and libraries print URLs. `install` puts
+the filter where every record passes: the record factory, so that handlers added later are covered too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+_SECRETS = re.compile(
+    r"(?P<key>(?:[?&;\s\"']|^)(?:token|ticket|reconnect_?token)=)[^&\s\"'#]*"
+    r"|(?P<scheme>bearer\s+)[A-Za-z0-9._~+/=-]+"
+    r"|(?P<prefix>rl_)[A-Za-z0-9_-]{16,}",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Return the text with every credential that it may hold replaced."""
+    return _SECRETS.sub(lambda match: f"{match['key'] or match['scheme'] or match['prefix']}[redacted]", text)
+
+
+def redact_record(record: logging.LogRecord) -> None:
+    """Redact a record's message and text arguments, keeping its form for formatters that read the arguments."""
+    record.msg = redact(record.msg) if isinstance(record.msg, str) else record.msg
+    if isinstance(record.args, tuple):
+        record.args = tuple(_argument(value) for value in record.args)
+    elif isinstance(record.args, dict):
+        record.args = {key: _argument(value) for key, value in record.args.items()}
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, bytes):
+        return redact(value.decode("latin-1")).encode("latin-1")
+    if isinstance(value, dict):
+        return {key: _argument(item) for key, item in value.items()}
+    return value
+
+
+def install() -> None:
+    """Redact every record of this process from now on."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "redacts", False):
+        return
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        redact_record(record)
+        return record
+
+    factory.redacts = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(factory)
