@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from rest_framework import exceptions, parsers
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -21,8 +21,6 @@ from streaming.core.errors import Refused
 from streaming.request_id import request_id_of
 
 logger = logging.getLogger("redline.errors")
-
-MAX_BODY = 64 * 1024
 
 CODES = {
     400: ("validation-failed", "The request is not valid."),
@@ -46,32 +44,6 @@ class Conflict(exceptions.APIException):
     status_code = 409
     default_detail = CODES[409][1]
     default_code = "conflict"
-
-
-class TooLarge(exceptions.APIException):
-    """The body is too large."""
-
-    status_code = 413
-    default_detail = CODES[413][1]
-    default_code = "too-large"
-
-
-class LimitedJSONParser(parsers.JSONParser):
-    """JSON of at most 64 KiB; a view may raise its limit by `max_body`."""
-
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        limit = getattr((parser_context or {}).get("view"), "max_body", MAX_BODY)
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge(f"The body is larger than {limit} bytes.")
-        try:
-            return parsers.json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            raise exceptions.ParseError("The body is not valid JSON.") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def envelope(
