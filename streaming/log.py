@@ -93,6 +93,15 @@ def read(org: str, *, first: int, limit: int) -> Page:
     return Page(head=now, entries=_dense(entries))
 
 
+def recent(org: str, *, limit: int) -> Page:
+    """Return the head and the newest `limit` entries up to it."""
+    now = head(org)
+    page = read(org, first=max(now.sequence - limit, now.floor - 1, 0) + 1, limit=limit)
+    entries = tuple(one for one in page.entries if one.sequence <= page.head.sequence)
+    whole_page = entries and entries[-1].cursor == page.head.cursor
+    return Page(head=page.head, entries=entries if whole_page else ())
+
+
 def _dense(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     for index in range(1, len(entries)):
         if entries[index].sequence != entries[index - 1].sequence + 1:

@@ -238,9 +238,9 @@ class ChangeReport(StreamedModel):
             super().save(*args, using=using, **kwargs)
             now = type(self).objects.using(using).values_list("state", flat=True).get(pk=self.pk)
             if was is not None and now != was:
-                self.transitions.using(using).create(
-                    from_state=was, to_state=now, by=actor_id(), note=self.note, at=timezone.now()
-                )
+                ChangeTransition(
+                    report=self, from_state=was, to_state=now, by=actor_id(), note=self.note, at=timezone.now()
+                ).save(using=using)
 
 
 def check_transition(was: str | None, to: str) -> None:

@@ -73,6 +73,7 @@ def latest_state(org: str, rights: Rights) -> Iterator[Event]:
 org_feed = Stream(
     "monitoring",
     path="v1/stream",
+    events_path="v1/events",
     snapshot=latest_state,
     summary="Everything that happens to the org's vendors: runs, changes, actions, entitlements.",
 )

@@ -26,12 +26,17 @@ class Ring:
 
     __slots__ = ("_entries", "_max_bytes", "_max_entries", "_size", "head")
 
-    def __init__(self, head: Cursor, *, max_entries: int = 1000, max_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, head: Cursor, entries: Sequence[Entry] = (), *, max_entries: int = 1000, max_bytes: int = 1 << 20
+    ) -> None:
+        """Start at `head`, holding `entries`, which end there."""
         self.head = head
         self._entries: list[Entry] = []
         self._size = 0
         self._max_entries = max_entries
         self._max_bytes = max_bytes
+        if entries:
+            self._append(entries)
 
     @property
     def start(self) -> int:
@@ -60,12 +65,12 @@ class Ring:
         self._append(news)
         return Offer.APPENDED
 
-    def slice(self, start: int, stop: int, max_bytes: int) -> Sequence[Entry]:
-        """Return entries from sequence `start` to `stop` inclusive, at least one and at most `max_bytes` of payload."""
+    def slice(self, start: int, stop: int) -> Sequence[Entry]:
+        """Return the entries from sequence `start` to `stop`, both included, as far as they have come."""
         offset = start - self.start
         if offset < 0:
             raise LookupError(f"sequence {start} has left the window, which starts at {self.start}")
-        return fitting(self._entries[offset : stop + 1 - self.start], max_bytes)
+        return self._entries[offset : stop + 1 - self.start]
 
     def fingerprint_at(self, sequence: int) -> str | None:
         """Return the fingerprint at a sequence, None where the window does not know it."""
@@ -95,13 +100,3 @@ class Ring:
             surplus += 1
         del self._entries[:surplus]
         self._size = size
-
-
-def fitting(entries: Sequence[Entry], max_bytes: int) -> Sequence[Entry]:
-    """Cut to at most `max_bytes` of payload, but keep one entry."""
-    total = 0
-    for index, entry in enumerate(entries):
-        total += len(entry.data)
-        if total > max_bytes and index:
-            return entries[:index]
-    return entries

@@ -47,7 +47,9 @@ def org_of(instance: Any) -> str:
 
 @dataclass(eq=False)
 class Stream:
-    """`snapshot(org, rights)` yields the state that a client gets in place of lost history.
+    """`events_path` is a second path of the polling twin, with one event below it.
+
+    `snapshot(org, rights)` yields the state that a client gets in place of lost history.
 
     `scope(path parameters, query, rights)` narrows to what the client asked for, and raises `Refused` for what is
     malformed or not its own. `events` declares those that no rule of this stream makes.
@@ -55,6 +57,7 @@ class Stream:
 
     name: str
     path: str = field(kw_only=True)
+    events_path: str = field(default="", kw_only=True)
     snapshot: Snapshot | None = field(default=None, kw_only=True)
     scope: Scoping | None = field(default=None, kw_only=True)
     queries: frozenset[str] = field(default=frozenset(), kw_only=True)

@@ -1,0 +1,161 @@
+"""From a request to the right to stream: every check in the contract's order, the first that fails answers.
+
+    405 method · 429 connects of this address · 503 draining, full, database away · 401 · 503 switched off
+    400 query · 403 or 404 not yours · 429 too many streams
+
+The last two belong to the caller: what is whose is only known after the visit to the database, which comes after the
+session has been registered, and a place is taken just before that.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.db import DatabaseError, InterfaceError
+
+from streaming import access, authentication
+from streaming.asgi.exchange import ALLOWED, Exchange, bad_query
+from streaming.asgi.lifespan import Process
+from streaming.asgi.limits import unavailable
+from streaming.authentication import Identity
+from streaming.core.cursor import Cursor
+from streaming.core.errors import Refused
+from streaming.core.stream import Stream
+from streaming.core.wire import is_org
+from streaming.opening import Request, forbidden
+
+logger = logging.getLogger("streaming.admission")
+
+CURSOR_NAMES = ("lastEventId", "last_event_id", "lastEventID")
+_CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A request that may stream as far as is known before its visit to the database.
+
+    `resume` tells what became of its cursor: none, ok (if the log agrees) or malformed.
+    """
+
+    identity: Identity
+    request: Request
+    resume: str
+    named_heartbeat: bool
+    connection: str
+
+
+async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admission:
+    """Check everything up to the query; raises `Refused`."""
+    if exchange.method not in ("GET", "HEAD"):
+        raise Refused(405, "method-not-allowed", "Streams are read with GET.", headers={"Allow": ALLOWED})
+    process.limits.connecting(exchange.address)
+    if process.draining:
+        raise unavailable("This server is shutting down; another one is not.")
+    process.limits.check_process()
+    identity = await identify(exchange, process)
+    await check_enabled(stream, identity.org, process)
+    cursor, resume = _cursor(exchange)
+    request = _request(exchange, stream, identity, cursor)
+    named_heartbeat, connection = _choice(exchange, "heartbeat", "event"), _connection(exchange)
+    check_origin(exchange, identity)
+    if not request.org:
+        raise forbidden()  # a user of no org
+    return Admission(
+        identity=identity,
+        request=request,
+        resume=resume,
+        named_heartbeat=named_heartbeat,
+        connection=connection,
+    )
+
+
+async def identify(exchange: Exchange, process: Process) -> Identity:
+    """Return who asks, or refuse; the first credential that is present decides."""
+    credential = authentication.find(exchange.headers, exchange.query)
+    if credential is None:
+        raise authentication.unauthenticated()
+    try:
+        identity = await process.identify(credential)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("cannot look up a credential: %s", error)
+        raise unavailable("The database does not answer.") from None
+    if identity is None:
+        raise authentication.unauthenticated()
+    return identity
+
+
+async def check_enabled(stream: Stream, org: str | None, process: Process) -> None:
+    enabled = access.current().enabled
+    if type(access.current()).enabled is access.Access.enabled:
+        return  # the default says yes to everything; no need to ask it on another thread
+    if not await process.bridge.call(enabled, stream, org):
+        raise Refused(503, "stream-unavailable", "This feed is switched off.")
+
+
+def _request(exchange: Exchange, stream: Stream, identity: Identity, cursor: Cursor | None) -> Request:
+    types = _types(exchange, stream)
+    _choice(exchange, "refusal", "stream")
+    return Request(
+        stream=stream,
+        user=identity.user,
+        org=identity.org if identity.org is not None and is_org(identity.org) else "",
+        types=types,
+        path=exchange.path,
+        query={name: exchange.query[name] for name in stream.queries if name in exchange.query},
+        cursor=cursor,
+    )
+
+
+def _types(exchange: Exchange, stream: Stream) -> frozenset[str] | None:
+    text = exchange.query.get("types", "")
+    if not text.strip():
+        return None
+    chosen = frozenset(part.strip() for part in text.split(","))
+    unknown = sorted(chosen - stream.types)
+    if unknown:
+        raise bad_query("This feed has no such type.", types=[name[:60] for name in unknown[:10]])
+    return chosen
+
+
+def _cursor(exchange: Exchange) -> tuple[Cursor | None, str]:
+    """Read the cursor: the header if there is one, because a browser that reconnects repeats the old URL."""
+    given = exchange.headers.get("last-event-id")
+    if given is None:
+        given = next((exchange.query[name] for name in CURSOR_NAMES if name in exchange.query), None)
+    if given is None:
+        return None, "none"
+    cursor = Cursor.parse(given.strip())
+    return cursor, "malformed" if cursor is None else "ok"
+
+
+def _choice(exchange: Exchange, name: str, value: str) -> bool:
+    """Read a parameter that has one meaningful value."""
+    given = exchange.query.get(name, "")
+    if given not in ("", value):
+        raise bad_query(f"{name} can only be {value!r}.")
+    return bool(given)
+
+
+def _connection(exchange: Exchange) -> str:
+    given = exchange.query.get("connection", "")
+    if given and not _CONNECTION.fullmatch(given):
+        raise bad_query("connection is 1 to 40 of A-Z a-z 0-9 _ -.")
+    return given
+
+
+def check_origin(exchange: Exchange, identity: Identity) -> None:
+    """Refuse a stream that a foreign page opens with the user's cookie."""
+    if not identity.credential.cookie or exchange.listed_origin:
+        return
+    site = exchange.headers.get("sec-fetch-site")
+    if site is None:
+        origin = exchange.headers.get("origin")
+        same = origin is None or urlsplit(origin).netloc == exchange.headers.get("host", "")
+    else:
+        same = site in ("same-origin", "none")
+    if not same:
+        raise forbidden()
+

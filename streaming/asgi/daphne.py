@@ -1,0 +1,129 @@
+"""Daphne with the back-pressure that it lacks, a goodbye on shutdown, and no credentials in its access log.
+
+Stock Daphne's `send` never waits: one client that does not read took a process from 70 to 180 MB. A Twisted push
+producer registered on each response is told when the socket is full and when it has drained; `send` waits in between,
+and the process stays at about 2 MB for such a client.
+
+    python manage.py runserver           with `streaming` before `daphne` in INSTALLED_APPS
+    daphne project.asgi:application      everywhere else: building the ASGI application installs it
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne.cli import CommandLineInterface
+from daphne.http_protocol import WebRequest
+from daphne.server import Server as StockServer
+from twisted.internet import defer
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from streaming.redaction import redact
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Open while the socket takes data; `send` waits at a closed one."""
+
+    def __init__(self) -> None:
+        self._opened: asyncio.Future[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._opened is not None
+
+    def pauseProducing(self) -> None:
+        if self._opened is None:
+            self._opened = asyncio.get_running_loop().create_future()
+
+    def resumeProducing(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None and not opened.done():
+            opened.set_result(None)
+
+    stopProducing = resumeProducing
+
+    async def passed(self) -> None:
+        if self._opened is not None:
+            await asyncio.shield(self._opened)
+
+
+class Server(StockServer):
+    """The server of `runserver` and of this module's command line."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "http.response.body" and not message.get("more_body", False):
+            self._unregister(protocol)
+        await super().handle_reply(protocol, message)
+        if kind in ("http.response.start", "websocket.accept"):
+            self._register(protocol)
+        gate = self.connections.get(protocol, {}).get("gate")
+        if gate is not None and gate.closed:
+            await gate.passed()
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        gate = self.connections.get(protocol, {}).get("gate")
+        if gate is not None:
+            gate.resumeProducing()
+        if protocol in self.connections:
+            super().protocol_disconnected(protocol)
+
+    def _register(self, protocol: Any) -> None:
+        details = self.connections.get(protocol)
+        if details is None or details.get("disconnected") or "gate" in details:
+            return
+        gate = Gate()
+        target = protocol if isinstance(protocol, WebRequest) else protocol.transport
+        if target is None or getattr(protocol, "finished", False):
+            return
+        details["gate"] = gate
+        target.registerProducer(gate, True)
+
+    def _unregister(self, protocol: Any) -> None:
+        gate = self.connections.get(protocol, {}).pop("gate", None)
+        if gate is not None and isinstance(protocol, WebRequest) and not protocol.finished:
+            protocol.unregisterProducer()
+
+    def abort(self, protocol: Any) -> None:
+        """Cut a connection without waiting for its client."""
+        channel = getattr(protocol, "channel", None) or protocol
+        transport = channel if hasattr(channel, "abortConnection") else channel.transport
+        if transport is not None:
+            transport.abortConnection()
+
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        if "path" in details:
+            details = {**details, "path": redact(details["path"])}
+        super().log_action(protocol, action, details)
+
+    def kill_all_applications(self) -> Any:
+        """Say goodbye on every stream, then cancel what is left.
+
+        Written anew rather than extended: the stock method trips over a request that has no application yet, and then
+        nobody is cancelled.
+        """
+        from streaming.asgi import lifespan
+
+        lifespan.drain_all()
+        applications = [details.get("application_instance") for details in self.connections.values()]
+        pending = [application for application in applications if application is not None and not application.done()]
+        return defer.Deferred.fromFuture(asyncio.ensure_future(_settled(pending)))
+
+
+async def _settled(applications: list[asyncio.Future[Any]], *, grace: float = 0.5) -> None:
+    from streaming.asgi import lifespan
+
+    if applications:
+        await asyncio.wait(applications, timeout=grace)
+        for application in applications:
+            application.cancel()
+        await asyncio.wait(applications, timeout=grace)
+    await lifespan.stop_all()
+
+
+def install() -> None:
+    """Make the stock `daphne` command use this server; it imports the application before it makes its server."""
+    CommandLineInterface.server_class = Server

@@ -1,0 +1,202 @@
+"""One serving process: what it is made of, how it starts and how it drains.
+
+    Sequencer thread ──batches──► hub ──► sessions
+    pump (layer) ────pokes──────► hub
+    watcher (heads) ────────────► hub
+
+Started by the ASGI lifespan where the server has one, else by the first request: Daphne has none. Drained by SIGTERM,
+which is hooked at start-up, because the lifespan's own shutdown comes only after all streams have closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from streaming import authentication, conf, opening, sequencer
+from streaming.asgi.bridge import Bridge, Coalescer
+from streaming.asgi.hub import Hub
+from streaming.asgi.limits import Limits
+from streaming.asgi.pump import Pump
+from streaming.asgi.session import Session
+from streaming.asgi.watcher import Watcher
+from streaming.asgi.wheel import Wheel
+from streaming.core.entry import Batch
+from streaming.core.errors import CloseReason, Refused
+
+logger = logging.getLogger("streaming.lifespan")
+
+TIDY_EVERY = 5.0
+
+
+class Process:
+    """Everything that one event loop's streams share."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time
+        self.uniform: Callable[[float, float], float] = random.uniform
+        self.bridge = Bridge(conf.streaming.BRIDGE_THREADS)
+        self.hub = Hub(self.bridge)
+        self.wheel = Wheel(self.loop)
+        self.limits = Limits(clock=self.now)
+        self.pump = Pump(self.hub.poked)
+        self.watcher = Watcher(self.hub, self.bridge, pause=self._heads_pause)
+        self.sessions: set[Session] = set()
+        self._by_key: weakref.WeakValueDictionary[tuple[str, str], Session] = weakref.WeakValueDictionary()
+        self.draining = False
+        interval = conf.streaming.EVENT_STREAM_HEARTBEAT_INTERVAL_MS
+        self.heartbeat_seconds = interval // 1000 if interval % 1000 == 0 else interval / 1000
+        self._identities = Coalescer(self.bridge, authentication.identify_many)
+        self._openings = Coalescer(self.bridge, opening.visit)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sequencer: sequencer.Sequencer | None = None
+
+    @property
+    def degraded(self) -> str | None:
+        """Why delivery is slower than it should be, or None."""
+        if not self.watcher.database_ok:
+            return "the database does not answer"
+        return None if self.pump.healthy else "the channel layer does not answer"
+
+    def start(self) -> None:
+        self._sequencer = sequencer.start(self._sequenced)
+        self.pump.start()
+        self._tasks = [asyncio.create_task(self.watcher.run()), asyncio.create_task(self._tidy())]
+
+    async def stop(self) -> None:
+        self.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pump.stop()
+        self.wheel.close()
+        self.hub.close()
+        if self._sequencer is not None:
+            await asyncio.to_thread(self._sequencer.stop)
+        await asyncio.to_thread(self.bridge.close)
+
+    def drain(self) -> None:
+        """Take no new streams, and send the open ones away, spread over the time in which others can take them."""
+        self.draining = True
+        for session in list(self.sessions):
+            spread = conf.streaming.DRAIN_SPREAD * 1000
+            session.close(CloseReason.SHUTDOWN, retry_ms=round(self.uniform(0.05 * spread, spread)))
+
+    def open(self, session: Session, *, key: tuple[str, str] | None) -> None:
+        """Count a session in; one with the same key ends the one that came before it."""
+        older = self._by_key.get(key) if key is not None else None
+        if older is not None:
+            older.close(CloseReason.SUPERSEDED)
+        if key is not None:
+            self._by_key[key] = session
+        self.sessions.add(session)
+
+    async def identify(self, credential: authentication.Credential) -> authentication.Identity | None:
+        """Return who a credential stands for, by a look-up shared with all who ask meanwhile."""
+        return await self._identities.ask(credential)
+
+    async def visit(self, request: opening.Request) -> opening.Opening | Refused:
+        """Open by one visit to the database; repeated where the org's log was replaced meanwhile."""
+        while True:
+            org = self.hub.orgs.get(request.org)
+            incarnation = org.incarnation if org is not None else None
+            opened = await self._openings.ask(request)
+            if org is None or org.incarnation == incarnation:
+                return opened
+
+    def _sequenced(self, batch: Batch) -> None:
+        """Take what the sequencer's thread has just committed."""
+        try:
+            self.loop.call_soon_threadsafe(self._spread, batch)
+        except RuntimeError:
+            pass  # the loop has ended; other processes find the entries by their heads
+
+    def _spread(self, batch: Batch) -> None:
+        self.hub.offer(batch)
+        self.pump.poke(batch.org, batch.head)
+
+    def _heads_pause(self) -> float:
+        if self.pump.embedded:
+            return conf.streaming.HEADS_EVERY_EMBEDDED
+        return conf.streaming.HEADS_EVERY if self.pump.healthy else conf.streaming.HEADS_EVERY_DEGRADED
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_EVERY)
+            for org in self.hub.drop_idle(self.now()):
+                self.pump.leave(org)
+
+
+_processes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Process] = weakref.WeakKeyDictionary()
+
+
+def current() -> Process:
+    """Return the running loop's process, started on first use."""
+    loop = asyncio.get_running_loop()
+    process = _processes.get(loop)
+    if process is None:
+        process = _processes[loop] = Process()
+        process.start()
+    return process
+
+
+def drain_all() -> None:
+    """Drain whatever streams this process serves; must run in their loop's thread."""
+    for process in list(_processes.values()):
+        process.drain()
+
+
+async def stop_all() -> None:
+    """Stop the running loop's process, if it was started."""
+    process = _processes.pop(asyncio.get_running_loop(), None)
+    if process is not None:
+        await process.stop()
+
+
+class Lifespan:
+    """The ASGI lifespan: starts the process with the server, hooks SIGTERM, stops at the end."""
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                process = current()
+                _hook(process)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await stop_all()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _hook(process: Process) -> None:
+    """Drain on SIGTERM and SIGINT, then do what the server would have done."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            previous = signal.getsignal(number)
+            signal.signal(number, _draining(process, previous))
+        except ValueError:
+            return  # not in the main thread: whoever runs this loop has its own way to end it
+
+
+def _draining(process: Process, previous: Any) -> Callable[[int, Any], None]:
+    def handle(number: int, frame: Any) -> None:
+        process.loop.call_soon_threadsafe(process.drain)
+        if callable(previous):
+            previous(number, frame)
+        elif previous == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    return handle

@@ -1,0 +1,427 @@
+"""One connection's life: its position in the log, its filter, its clock.
+
+    opening ──begin──► behind ──caught up──► live ──close(reason)──► ended
+                         ▲                    │
+                         └──── log replaced ──┘          (any state ──client gone──► ended)
+
+Replay and live are the same loop: `flush` takes what stands at `position` and writes it, whether it comes from a page
+or from the ring. It is a plain function: it steps `send` once, and only if that suspends is a task made, for this one
+write; until it ends the session is *stalled* and nothing is composed for it. The connection's own task only waits for
+the client to leave: one task a connection is 13 KB, a writer and a watcher 15, the stock consumer 16.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import types
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from streaming import conf
+from streaming.asgi.transport import abort
+from streaming.core import sse
+from streaming.core.cursor import Cursor, ResetReason
+from streaming.core.errors import CloseReason, Refused
+from streaming.core.event import iso_instant
+from streaming.core.filter import Filter
+from streaming.opening import Opening, Request
+
+if TYPE_CHECKING:
+    from streaming.asgi.lifespan import Process
+
+logger = logging.getLogger("streaming.session")
+
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+
+
+class Session:
+    __slots__ = (
+        "_caught_up",
+        "_connection_id",
+        "_ending",
+        "_expires_at",
+        "_filter",
+        "_heartbeat_at",
+        "_lagging_since",
+        "_lives_until",
+        "_named_heartbeat",
+        "_org",
+        "_position",
+        "_prelude",
+        "_process",
+        "_reading",
+        "_released",
+        "_ready",
+        "_replayed",
+        "_request",
+        "_resetting",
+        "_send",
+        "_shown",
+        "_stalled_since",
+        "_target",
+        "_task",
+        "_writing",
+        "__weakref__",
+        "bucket",
+        "reason",
+        "written",
+    )
+
+    def __init__(
+        self,
+        process: Process,
+        request: Request,
+        send: Send,
+        *,
+        task: asyncio.Task[Any],
+        connection_id: str,
+        named_heartbeat: bool,
+        expires_at: datetime | None,
+    ) -> None:
+        now = process.now()
+        self._process = process
+        self._request = request
+        self._send = send
+        self._task = task
+        self._connection_id = connection_id
+        self._named_heartbeat = named_heartbeat
+        self._org = process.hub.org(request.org)
+        self._filter = Filter(types=frozenset())
+        self._position = Cursor("", 0, "")
+        self._shown: Cursor | None = None
+        self._target = 0
+        self._replayed = 0
+        self._caught_up = False
+        self._ready = False
+        self._prelude: deque[bytes] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._resetting: asyncio.Task[None] | None = None
+        self._stalled_since: float | None = None
+        self._lagging_since: float | None = None
+        self._lives_until = now + process.uniform(conf.streaming.LIFE_MIN, conf.streaming.LIFE_MAX)
+        self._expires_at = None if expires_at is None else now + (expires_at - datetime.now(UTC)).total_seconds()
+        self._heartbeat_at = now + self._heartbeat_pause()
+        self._ending = False
+        self._released = False
+        self.reason: str | None = None
+        self.bucket = 0
+        self.written = 0
+
+    # -- beginning ---------------------------------------------------------------------------------------------------
+
+    def begin(self, opening: Opening, *, resume: str) -> None:
+        """Start where the opening says; the first bytes go out at once, before any replay."""
+        cursor = self._request.cursor
+        resumed = opening.reset is None and cursor is not None
+        start = cursor if resumed and cursor is not None else opening.head.cursor
+        known = None if opening.reset else start
+        self._take(opening, start)
+        hello = sse.control(
+            "stream.open",
+            {
+                "cursor": None if known is None else str(known),
+                "resume": "reset" if opening.reset else resume,
+                "snapshot": opening.reset is not None,
+                "heartbeat": self._process.heartbeat_seconds,
+                "connectionId": self._connection_id,
+            },
+            id=None if known is None else str(known),
+            retry=round(self._process.uniform(1000, 5000)),
+        )
+        self._prelude.append(hello)
+        if opening.reset:
+            self._tell_reset(opening)
+        self._ready = True
+        self._process.wheel.schedule(self, self._next_tick())
+        self.flush()
+
+    def _take(self, opening: Opening, start: Cursor) -> None:
+        self._filter = opening.filter
+        self._position = start
+        self._shown = start
+        self._target = opening.head.sequence
+        self._replayed = 0
+        self._caught_up = False
+        self._org.on_head(opening.head, reached=0)
+
+    def _tell_reset(self, opening: Opening) -> None:
+        assert opening.reset is not None
+        logger.info("stream reset (%s)", opening.reset.value, extra={"org": self._request.org})
+        self._shown = None
+        blocks = [sse.control("stream.reset", {"reason": opening.reset.value})]
+        blocks += (sse.block(event=event.type, data=event.data) for event in opening.state)
+        self._prelude.extend(_joined(blocks, conf.streaming.WRITE_BYTES))
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what stands next; returns at once."""
+        if self._writing is not None or self._ending or not self._ready:
+            return
+        body = self._next()
+        if body is None:
+            if self._reading is None:
+                self._lagging_since = None
+        elif self._write(body) and self._has_more():
+            self._process.loop.call_soon(self.flush)
+
+    def _next(self) -> bytes | None:
+        """Compose one write: what was prepared, the end of the replay, or a stretch of the log."""
+        if self._prelude:
+            body = self._prelude.popleft()
+            if not self._prelude and self._at_target():
+                body += self._tell_caught_up()
+            return body
+        while not self._at_target():
+            stop = self._target if not self._caught_up else _NO_END
+            chunk = self._org.chunk(self._filter, self._position.sequence + 1, stop)
+            if chunk is None:
+                self._miss()
+                return None
+            self._position = chunk.last
+            if chunk.shown is not None:
+                self._shown = chunk.shown
+            if not self._caught_up:
+                self._replayed += chunk.count
+            body = chunk.body
+            if self._at_target():
+                body += self._tell_caught_up()
+            if body:
+                return body
+        return self._tell_caught_up()
+
+    def _at_target(self) -> bool:
+        return not self._caught_up and self._position.sequence >= self._target
+
+    def _tell_caught_up(self) -> bytes:
+        self._caught_up = True
+        self._lagging_since = None
+        self._shown = self._position
+        data = {"cursor": str(self._position), "replayed": self._replayed}
+        return sse.control("stream.caught_up", data, id=str(self._position))
+
+    def _has_more(self) -> bool:
+        ring = self._org.ring
+        behind = ring is not None and self._position.sequence < ring.head.sequence
+        return bool(self._prelude) or behind or self._at_target()
+
+    def _miss(self) -> None:
+        """Have the page read that holds what stands next, if it is the page that is missing."""
+        ring = self._org.ring
+        if ring is None or self._position.sequence + 1 >= ring.start or self._reading is not None:
+            return
+        self._reading = asyncio.create_task(self._read_page())
+
+    async def _read_page(self) -> None:
+        wanted = self._position.sequence + 1
+        try:
+            found = await self._org.read_page(wanted)
+        except Exception as error:
+            logger.warning("cannot read a page of the log: %s", error, extra={"org": self._request.org})
+            self.close(CloseReason.UNAVAILABLE)
+            return
+        finally:
+            self._reading = None
+        if found:
+            self.flush()
+        else:
+            self.log_replaced(ResetReason.TRUNCATED)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def _write(self, body: bytes, *, last: bool = False) -> bool:
+        """Start one write; True if it went through without waiting."""
+        self.written += len(body)
+        writing = self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        try:
+            waiting = writing.send(None)
+        except StopIteration:
+            return True
+        except Exception as error:
+            self._lost(error)
+            return False
+        now = self._process.now()
+        self._stalled_since = now
+        if self._caught_up and self._lagging_since is None:
+            self._lagging_since = now
+        self._writing = asyncio.create_task(self._finish(resumed(writing, waiting), last=last))
+        self._process.wheel.schedule(self, now + conf.streaming.SLOW_WRITE)
+        return False
+
+    async def _finish(self, writing: Awaitable[None], *, last: bool) -> None:
+        try:
+            await writing
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._lost(error)
+            return
+        self._writing = None
+        self._stalled_since = None
+        if last:
+            self._end()
+        else:
+            self.flush()
+
+    def _lost(self, error: Exception) -> None:
+        logger.debug("a write failed: %r", error)
+        self.reason = self.reason or "client"
+        self._end()
+
+    # -- the clock -----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due: end a slow, expired or old connection, or send a heartbeat."""
+        if self._ending:  # and has not taken its goodbye
+            abort(self._send)
+            self._end()
+            return None
+        if self._is_slow(now):
+            self.close(CloseReason.SLOW)
+        elif self._expires_at is not None and now >= self._expires_at:
+            self.close(CloseReason.AUTH_EXPIRED)
+        elif now >= self._lives_until:
+            self.close(CloseReason.ROTATED)
+        elif now >= self._heartbeat_at:
+            self._heartbeat_at = now + self._heartbeat_pause()
+            if self._writing is None and self._ready:
+                self._write(self._heartbeat())
+        return None if self._released else self._next_tick()
+
+    def _is_slow(self, now: float) -> bool:
+        stalled, lagging = self._stalled_since, self._lagging_since
+        return (stalled is not None and now - stalled >= conf.streaming.SLOW_WRITE) or (
+            lagging is not None and now - lagging >= conf.streaming.SLOW_LAG
+        )
+
+    def _heartbeat(self) -> bytes:
+        moved = self._shown is not None and self._position != self._shown
+        cursor = str(self._position) if moved else None
+        if moved:
+            self._shown = self._position
+        if self._named_heartbeat:
+            return sse.control("heartbeat", {"now": iso_instant(datetime.now(UTC))}, id=cursor)
+        return sse.comment("heartbeat", id=cursor)
+
+    def _heartbeat_pause(self) -> float:
+        top = conf.streaming.EVENT_STREAM_HEARTBEAT_INTERVAL_MS / 1000
+        return self._process.uniform(0.8 * top, top)
+
+    def _next_tick(self) -> float:
+        due = min(self._heartbeat_at, self._lives_until)
+        if self._expires_at is not None:
+            due = min(due, self._expires_at)
+        if self._stalled_since is not None:
+            due = min(due, self._stalled_since + conf.streaming.SLOW_WRITE)
+        if self._lagging_since is not None:
+            due = min(due, self._lagging_since + conf.streaming.SLOW_LAG)
+        return due
+
+    # -- another log ---------------------------------------------------------------------------------------------------
+
+    def log_replaced(self, reason: ResetReason) -> None:
+        """Tell the client that its history is void, then the state, then go on behind the new head."""
+        if self._ending or not self._ready:
+            return  # an opening that is under way is repeated by whoever asked for it
+        self._ready = False
+        self._prelude.clear()
+        self._resetting = asyncio.create_task(self._reset(reason))
+
+    async def _reset(self, reason: ResetReason) -> None:
+        try:
+            opening = await self._process.visit(replace(self._request, cursor=None, reset=reason))
+            if isinstance(opening, Refused):
+                self.close(CloseReason.AUTH_REVOKED)
+                return
+        except Exception as error:
+            logger.warning("cannot read the state after a reset: %s", error, extra={"org": self._request.org})
+            self.close(CloseReason.UNAVAILABLE)
+            return
+        finally:
+            self._resetting = None
+        self._take(opening, opening.head.cursor)
+        self._tell_reset(opening)
+        self._ready = True
+        self.flush()
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def close(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
+        """Say goodbye and end; a client that cannot take the goodbye is cut off."""
+        if self._ending:
+            return
+        self._ending = True
+        self.reason = reason.value
+        if self._writing is not None:
+            self._writing.cancel()
+            abort(self._send)
+            self._end()
+        elif self._write(farewell(reason, retry_ms or round(self._process.uniform(1000, 5000))), last=True):
+            self._end()
+
+    def failed(self) -> None:
+        self.close(CloseReason.ERROR)
+
+    def gone(self) -> None:
+        """Take note that the client has left."""
+        self.reason = self.reason or "client"
+        self._release()
+
+    def _end(self) -> None:
+        self._release()
+        self._task.cancel()
+
+    def _release(self) -> None:
+        self._ending = self._released = True
+        self._process.wheel.cancel(self)
+        self._org.detach(self)
+        self._prelude.clear()
+        self._process.sessions.discard(self)
+        current = asyncio.current_task()
+        for task in (self._writing, self._reading, self._resetting):
+            if task is not None and task is not current:
+                task.cancel()
+
+
+_NO_END = 1 << 62
+
+
+def farewell(reason: CloseReason, retry_ms: int) -> bytes:
+    """Encode the last block of a stream."""
+    data = {"reason": reason.value, "reconnect": reason.reconnect, "retryMs": retry_ms}
+    return sse.control("stream.closing", data, retry=retry_ms)
+
+
+def _joined(blocks: list[bytes], limit: int) -> list[bytes]:
+    """Join blocks into writes of at most `limit` bytes, a single larger block apart."""
+    writes: list[bytes] = []
+    parts: list[bytes] = []
+    size = 0
+    for block in blocks:
+        if parts and size + len(block) > limit:
+            writes.append(b"".join(parts))
+            parts, size = [], 0
+        parts.append(block)
+        size += len(block)
+    return [*writes, b"".join(parts)]
+
+
+@types.coroutine
+def resumed(writing: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that was stepped once by hand and waits for `waiting`."""
+    while True:
+        try:
+            value = yield waiting
+        except BaseException as error:
+            step: Callable[[], Any] = lambda error=error: writing.throw(error)  # noqa: E731
+        else:
+            step = lambda value=value: writing.send(value)  # noqa: E731
+        try:
+            waiting = step()
+        except StopIteration:
+            return

@@ -1,0 +1,62 @@
+"""Asks the heads table, every second or faster: one statement, however many connections the process has.
+
+This is the main road, not a fall-back: it finds what no poke announced, serves the embedded default where other
+processes cannot poke, carries everything while the layer is away, and notices a log that was replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from streaming import log
+from streaming.asgi.bridge import Bridge
+from streaming.core.cursor import Head
+
+logger = logging.getLogger("streaming.watcher")
+
+SHARE = 0.05
+"""The most of its time that asking may take; the pause is stretched accordingly."""
+
+
+class Watched(Protocol):
+    def reached(self) -> dict[str, int]:
+        """Return the sequence that each org's ring has reached."""
+
+    def on_heads(self, reached: Mapping[str, int], heads: Mapping[str, Head]) -> None:
+        """Take the heads that were asked for when the rings had reached so far."""
+
+
+class Watcher:
+    def __init__(self, watched: Watched, bridge: Bridge, *, pause: Callable[[], float]) -> None:
+        self._watched = watched
+        self._bridge = bridge
+        self._pause = pause
+        self.database_ok = True
+
+    async def run(self) -> None:
+        cost = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(max(self._pause(), cost / SHARE))
+            started = loop.time()
+            await self.ask()
+            cost = loop.time() - started
+
+    async def ask(self) -> None:
+        """Ask once."""
+        reached = self._watched.reached()
+        try:
+            heads = await self._bridge.call(log.heads, list(reached))
+        except Exception as error:
+            # The database is away: open streams stay, and the next question finds out when it is back.
+            if self.database_ok:
+                logger.warning("cannot ask the heads: %s", error)
+            self.database_ok = False
+            return
+        if not self.database_ok:
+            logger.info("database back")
+        self.database_ok = True
+        self._watched.on_heads(reached, heads)
