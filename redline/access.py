@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from redline.workspaces import selectors
+from redline.workspaces import selectors, services
 from redline.workspaces.models import Role
 from streaming import Rights
 from streaming.access import Access as BaseAccess
@@ -43,6 +43,9 @@ class Access(BaseAccess):
     def find_org(self, text: str) -> str | None:
         org = selectors.find_org(text)
         return org.pk if org is not None else None
+
+    def sandbox_of(self, org: str) -> str:
+        return services.sandbox_of(org).pk
 
     def find_user(self, text: str) -> Any | None:
         return selectors.find_user(text)

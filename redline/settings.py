@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "redline.workspaces",
     "redline.monitoring",
     "redline.dashboard",
+    "redline.demo",
 ]
 
 MIDDLEWARE = [

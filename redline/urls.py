@@ -7,7 +7,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("", include("streaming.urls")),
     path("v1/", include("redline.monitoring.urls")),
     path("", include("redline.dashboard.urls")),
 ]

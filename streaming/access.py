@@ -52,6 +52,10 @@ class Access:
         """Return the key of the org that a person on the command line means."""
         return text if text == "main" else None
 
+    def sandbox_of(self, org: str) -> str:
+        """Return the key of the org into which `replay` copies by default, made if it is missing."""
+        return f"{org[:32]}-sandbox"
+
     def find_user(self, text: str) -> Any | None:
         """Return the user that a header or a person on the command line means."""
         from django.contrib.auth import get_user_model

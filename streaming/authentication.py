@@ -1,8 +1,8 @@
-"""Who is asking: the credentials of CONTRACT's order, the same for REST, streams and polling.
+"""Who is asking: the credentials in their one order, the same for REST, streams and polling.
 
 Each kind of credential is a class with two halves: `find` looks at the request's headers and query and touches
-nothing; `identify` asks the database, for many at once. The first kind that is *present* decides: if it is bad, no later
-one is tried, because a client that sends a bad token means that token. The refusal never says what was wrong.
+nothing; `identify` asks the database, for many at once. The first kind that is *present* decides: if it is bad, no
+later one is tried, because a client that sends a bad token means that token. The refusal never says what was wrong.
 """
 
 from __future__ import annotations
@@ -178,9 +178,10 @@ def _active_org(user: Any, credential: Credential, *, session: Any) -> str | Non
     request = HttpRequest()
     request.user = user
     request.session = session if session is not None else {}
-    request.GET = QueryDict(mutable=True)
+    query: Any = QueryDict(mutable=True)
     if credential.asked_org:
-        request.GET["org"] = credential.asked_org
+        query["org"] = credential.asked_org
+    request.GET = query
     return access.current().active_org(request)
 
 

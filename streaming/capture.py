@@ -119,9 +119,7 @@ def _value(row: models.Model, name: str) -> Any:
 
 def _made(rules: Iterable[Rule], row: models.Model) -> list[tuple[str, Announcement]]:
     made = ((rule, rule.make(row)) for rule in rules)
-    return [
-        (rule.org(row), Announcement.of(event, resource=str(row.pk))) for rule, event in made if event is not None
-    ]
+    return [(rule.org(row), Announcement.of(event, resource=str(row.pk))) for rule, event in made if event is not None]
 
 
 def _unsettled(instance: models.Model) -> bool:

@@ -85,10 +85,6 @@ def check_deploy(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = []
     if conf.streaming.SIMPLE_MODE:
         found.append(
-            checks.Error(
-                "SIMPLE_MODE lets anybody be any user.", hint="Unset SIMPLE_MODE.", id="streaming.E010"
-            )
+            checks.Error("SIMPLE_MODE lets anybody be any user.", hint="Unset SIMPLE_MODE.", id="streaming.E010")
         )
     return found
-
-

@@ -92,7 +92,7 @@ def _load() -> Settings:
         kind = kinds.get(key)
         if kind is None:
             raise ImproperlyConfigured(f"STREAMING has no setting {key!r}.")
-        if kind is float and type(value) is int or kind is tuple and isinstance(value, list):
+        if (kind is float and type(value) is int) or (kind is tuple and isinstance(value, list)):
             given[key] = kind(value)
         elif type(value) is not kind:
             raise ImproperlyConfigured(f"STREAMING[{key!r}] must be {kind.__name__}, not {value!r}.")

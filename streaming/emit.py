@@ -47,11 +47,10 @@ def emit(
     resource: str = "",
     using: str | None = None,
     emitted_at: datetime | None = None,
-    replay_of: str = "",
 ) -> LogEntry:
     """Append one event to the org's outbox; raises outside a transaction, and outside the log's database."""
     announcement = Announcement.of(event, resource=resource)
-    return emit_many([(org, announcement)], using=using, emitted_at=emitted_at, replay_of=[replay_of])[0]
+    return emit_many([(org, announcement)], using=using, emitted_at=emitted_at)[0]
 
 
 def emit_many(
@@ -59,7 +58,6 @@ def emit_many(
     *,
     using: str | None = None,
     emitted_at: datetime | None = None,
-    replay_of: Iterable[str] | None = None,
 ) -> list[LogEntry]:
     """Append events in the order given, by one insert."""
     alias = conf.streaming.DATABASE
@@ -70,8 +68,34 @@ def emit_many(
         raise NotInTransaction()
     at = emitted_at or timezone.now()
     rows = [_row(org, announcement, at) for org, announcement in announcements]
-    for row, origin in zip(rows, replay_of or (), strict=False):
-        row.replay_of = origin
+    _append(rows, alias)
+    return rows
+
+
+def append_copies(originals: Iterable[LogEntry], *, org: str, epoch: str) -> None:
+    """Append copies of entries to an org's log, each with its original's cursor; as they are, unchecked."""
+    alias = conf.streaming.DATABASE
+    at = timezone.now()
+    copies = [
+        LogEntry(
+            org=org,
+            type=row.type,
+            resource=row.resource,
+            keys=row.keys,
+            audience=row.audience,
+            data=row.data,
+            whole=row.whole,
+            emitted_at=at,
+            replay_of=f"{epoch}.{row.sequence}.{row.uid.hex[:8]}",
+        )
+        for row in originals
+    ]
+    with transaction.atomic(using=alias):
+        _append(copies, alias)
+
+
+def _append(rows: list[LogEntry], alias: str) -> None:
+    """Insert rows into the outbox and have their orgs handed over after the commit."""
     if len(rows) == 1:
         rows[0].save(using=alias, force_insert=True)
     else:
@@ -79,7 +103,6 @@ def emit_many(
     _pending.orgs.update(row.org for row in rows)
     # Every emit registers its own: a rolled back savepoint takes its registrations away, and only those.
     transaction.on_commit(_hand_over, using=alias, robust=True)
-    return rows
 
 
 def _row(org: str, announcement: Announcement, at: datetime) -> LogEntry:

@@ -117,8 +117,8 @@ def fingerprints(positions: Collection[tuple[str, int]]) -> dict[tuple[str, int]
         by_org.setdefault(org, set()).add(sequence)
     rows = LogEntry.objects.using(conf.streaming.DATABASE)
     for org, sequences in by_org.items():
-        for sequence, uid in rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid"):
-            found[org, sequence] = fingerprint(uid)
+        here = rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid")
+        found.update({(org, position): fingerprint(uid) for position, uid in here if position is not None})
     return found
 
 
@@ -185,7 +185,7 @@ def trim(org: str, *, before: datetime, keep: int) -> int:
         if head_row is None:
             return 0
         newest_old = rows.filter(emitted_at__lt=before).aggregate(top=models.Max("sequence"))["top"] or 0
-        floor = min(newest_old + 1, head_row.sequence - max(keep, 1) + 1)
+        floor: int = min(newest_old + 1, head_row.sequence - max(keep, 1) + 1)
         if floor <= max(head_row.floor, 1):
             return 0
         head_row.floor = floor

@@ -45,7 +45,9 @@ class LogEntry(models.Model):
         verbose_name_plural = "log entries"
         constraints = [models.UniqueConstraint(fields=["org", "sequence"], name="streaming_entry_position")]
         indexes = [
-            models.Index(fields=["org", "id"], condition=models.Q(sequence__isnull=True), name="streaming_entry_waiting")
+            models.Index(
+                fields=["org", "id"], condition=models.Q(sequence__isnull=True), name="streaming_entry_waiting"
+            )
         ]
 
     def __str__(self) -> str:
@@ -89,9 +91,7 @@ class ApiToken(models.Model):
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
     @classmethod
-    def issue(
-        cls, *, user: Any, org: str, label: str = "", expires_at: datetime | None = None
-    ) -> tuple[Self, str]:
+    def issue(cls, *, user: Any, org: str, label: str = "", expires_at: datetime | None = None) -> tuple[Self, str]:
         """Create a token; the secret is returned this once and kept nowhere."""
         secret = cls.PREFIX + secrets.token_urlsafe(32)
         row = cls.objects.create(
@@ -110,12 +110,12 @@ class StreamedQuerySet(models.QuerySet[Any]):
 
     def unstreamed(self) -> Self:
         """Allow bulk writes that emit nothing, for this query."""
-        clone = self._chain()
+        clone: Self = self.all()
         clone._unstreamed = True
         return clone
 
     def _clone(self) -> Self:
-        clone = super()._clone()
+        clone: Self = super()._clone()  # type: ignore[misc]
         clone._unstreamed = self._unstreamed
         return clone
 

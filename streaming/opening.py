@@ -49,7 +49,7 @@ class StateEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Where a connection starts: the head as it was read, its filter, and why its cursor was not good, if it was not."""
+    """Where a connection starts: the head as it was read, its filter, and why its cursor was not good, if so."""
 
     head: Head
     filter: Filter
@@ -81,18 +81,14 @@ def _position(request: Request) -> tuple[str, int]:
     return request.org, request.cursor.sequence
 
 
-def _open(
-    request: Request, head: Head, found: dict[tuple[str, int], str], rights: Rights | None
-) -> Opening | Refused:
+def _open(request: Request, head: Head, found: dict[tuple[str, int], str], rights: Rights | None) -> Opening | Refused:
     try:
         chosen = scoped(request, rights)
     except Refused as refusal:
         return refusal
     reset = request.reset
     if reset is None and request.cursor is not None:
-        reset = head.judge(
-            request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX
-        )
+        reset = head.judge(request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX)
     state = _state(request, chosen) if reset is not None and request.snapshot else ()
     return Opening(head=head, filter=chosen, reset=reset, state=state)
 

@@ -63,7 +63,7 @@ class Publisher:
     async def _send(self, org: str, head: int) -> None:
         if time.monotonic() < self._broken_until:
             return
-        layer = get_channel_layer(conf.streaming.LAYER)
+        layer: Any = get_channel_layer(conf.streaming.LAYER)
         try:
             async with asyncio.timeout(conf.streaming.LAYER_TIMEOUT):
                 await layer.group_send(wire.group_name(org), poke_message(org, head))

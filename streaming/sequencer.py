@@ -117,8 +117,7 @@ def _lock(orgs: Sequence[str]) -> dict[str, _Locked]:
     lock = "FOR NO KEY UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT org, epoch, sequence, fingerprint FROM {_HEADS} "
-            f"WHERE org IN ({_marks(orgs)}) ORDER BY org {lock}",
+            f"SELECT org, epoch, sequence, fingerprint FROM {_HEADS} WHERE org IN ({_marks(orgs)}) ORDER BY org {lock}",
             list(orgs),
         )
         return {org: _Locked(*row) for org, *row in cursor.fetchall()}

@@ -1,7 +1,49 @@
-"""REST under /v1/."""
+"""REST under `/v1/`. A trailing slash is the same route; an empty id is malformed, not unknown."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import StringConverter
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.permissions import AllowAny
 
-urlpatterns: list[URLPattern] = []
+from redline.monitoring import api
+from redline.rest import View
+
+
+class AnyId(StringConverter):
+    """Whatever stands between two slashes, also nothing: the view tells what is no id."""
+
+    regex = "[^/]*"
+
+
+register_converter(AnyId, "any")
+
+
+def both(route: str, view: type[View], name: str) -> list[URLPattern]:
+    """Route with and without a trailing slash; the schema knows the one without."""
+    return [
+        path(route, view.as_view(), name=name),
+        path(f"{route}/", view.as_view(schema=None)),
+    ]
+
+
+schema = SpectacularJSONAPIView.as_view(authentication_classes=[], permission_classes=[AllowAny])
+
+urlpatterns = [
+    path("openapi.json", schema, name="openapi"),
+    *both("vendors", api.Vendors, "vendors"),
+    *both("vendors/<any:id>", api.OneVendor, "vendor"),
+    *both("runs", api.Runs, "runs"),
+    *both("runs/<any:id>", api.OneRun, "run"),
+    *both("changes", api.Changes, "changes"),
+    *both("changes/<any:id>", api.OneChange, "change"),
+    *both("changes/<any:id>/acknowledge", api.Acknowledge, "acknowledge"),
+    *both("changes/<any:id>/start", api.Start, "start"),
+    *both("changes/<any:id>/snooze", api.Snooze, "snooze"),
+    *both("changes/<any:id>/resolve", api.Resolve, "resolve"),
+    *both("actions", api.Actions, "actions"),
+    *both("policies", api.Policies, "policies"),
+    *both("policies/<any:id>", api.OnePolicy, "policy"),
+    *both("entitlements", api.Entitlements, "entitlements"),
+]

@@ -15,7 +15,11 @@ class User(AbstractUser):
 
     id = PublicIdField("usr")
     external_id = models.CharField(
-        max_length=255, unique=True, null=True, blank=True, help_text="The subject by which an identity provider knows this user."
+        max_length=255,
+        unique=True,
+        null=True,
+        blank=True,
+        help_text="The subject by which an identity provider knows this user.",
     )
 
 

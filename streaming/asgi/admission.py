@@ -104,13 +104,13 @@ def _request(exchange: Exchange, stream: Stream, identity: Identity, cursor: Cur
         org=identity.org if identity.org is not None and is_org(identity.org) else "",
         types=types,
         path=exchange.path,
-        query={name: exchange.query[name] for name in stream.queries if name in exchange.query},
+        query={name: exchange.parameter(name) for name in stream.queries if name in exchange.query},
         cursor=cursor,
     )
 
 
 def _types(exchange: Exchange, stream: Stream) -> frozenset[str] | None:
-    text = exchange.query.get("types", "")
+    text = exchange.parameter("types")
     if not text.strip():
         return None
     chosen = frozenset(part.strip() for part in text.split(","))
@@ -124,7 +124,7 @@ def _cursor(exchange: Exchange) -> tuple[Cursor | None, str]:
     """Read the cursor: the header if there is one, because a browser that reconnects repeats the old URL."""
     given = exchange.headers.get("last-event-id")
     if given is None:
-        given = next((exchange.query[name] for name in CURSOR_NAMES if name in exchange.query), None)
+        given = next((exchange.parameter(name) for name in CURSOR_NAMES if name in exchange.query), None)
     if given is None:
         return None, "none"
     cursor = Cursor.parse(given.strip())
@@ -133,14 +133,14 @@ def _cursor(exchange: Exchange) -> tuple[Cursor | None, str]:
 
 def _choice(exchange: Exchange, name: str, value: str) -> bool:
     """Read a parameter that has one meaningful value."""
-    given = exchange.query.get(name, "")
+    given = exchange.parameter(name)
     if given not in ("", value):
         raise bad_query(f"{name} can only be {value!r}.")
     return bool(given)
 
 
 def _connection(exchange: Exchange) -> str:
-    given = exchange.query.get("connection", "")
+    given = exchange.parameter("connection")
     if given and not _CONNECTION.fullmatch(given):
         raise bad_query("connection is 1 to 40 of A-Z a-z 0-9 _ -.")
     return given
@@ -158,4 +158,3 @@ def check_origin(exchange: Exchange, identity: Identity) -> None:
         same = site in ("same-origin", "none")
     if not same:
         raise forbidden()
-

@@ -214,7 +214,7 @@ def _poll_query(exchange: Exchange) -> tuple[int, int, bool, Cursor | None]:
     """Return limit, wait in seconds, whether from the oldest, and the cursor."""
     limit = _number(exchange, "limit", 1, 500, default=100)
     wait = _number(exchange, "wait", 0, 25, default=0)
-    after = exchange.query.get("after", "").strip()
+    after = exchange.parameter("after").strip()
     if after in ("", "0"):
         return limit, wait, after == "0", None
     cursor = Cursor.parse(after)
@@ -224,7 +224,7 @@ def _poll_query(exchange: Exchange) -> tuple[int, int, bool, Cursor | None]:
 
 
 def _number(exchange: Exchange, name: str, least: int, most: int, *, default: int) -> int:
-    text = exchange.query.get(name, "")
+    text = exchange.parameter(name)
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= most):

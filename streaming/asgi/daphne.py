@@ -34,16 +34,16 @@ class Gate:
     def closed(self) -> bool:
         return self._opened is not None
 
-    def pauseProducing(self) -> None:
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's names
         if self._opened is None:
             self._opened = asyncio.get_running_loop().create_future()
 
-    def resumeProducing(self) -> None:
+    def resumeProducing(self) -> None:  # noqa: N802
         opened, self._opened = self._opened, None
         if opened is not None and not opened.done():
             opened.set_result(None)
 
-    stopProducing = resumeProducing
+    stopProducing = resumeProducing  # noqa: N815
 
     async def passed(self) -> None:
         if self._opened is not None:

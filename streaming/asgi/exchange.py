@@ -52,6 +52,10 @@ class Exchange:
         except SuspiciousOperation:
             raise bad_query("The query has too many parameters.") from None
 
+    def parameter(self, name: str, default: str = "") -> str:
+        """Return a query parameter's last value."""
+        return str(self.query.get(name, default))
+
     @property
     def path(self) -> dict[str, str]:
         """The path's parameters."""

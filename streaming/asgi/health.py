@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connections
-
-from streaming import conf
+from streaming import log
 from streaming.asgi import lifespan
 from streaming.asgi.exchange import Exchange
 from streaming.core.wire import canonical
@@ -22,7 +20,7 @@ async def ready(scope: Any, receive: Any, send: Any) -> None:
     failing = "shutting down" if process.draining else None
     if failing is None:
         try:
-            await process.bridge.call(_ask)
+            await process.bridge.call(log.heads, ["_"])
         except Exception:
             failing = "the database does not answer"
     state: dict[str, Any] = {"status": "failing" if failing else "degraded" if process.degraded else "ok"}
@@ -32,8 +30,3 @@ async def ready(scope: Any, receive: Any, send: Any) -> None:
 
 
 _UNCACHED = {"Cache-Control": "no-store"}
-
-
-def _ask() -> None:
-    with connections[conf.streaming.DATABASE].cursor() as cursor:
-        cursor.execute("SELECT 1")

@@ -48,7 +48,7 @@ class Chunk(NamedTuple):
     """The last entry that was looked at; the reader goes on behind it."""
     shown: Cursor | None
     """The last entry that is in the body."""
-    count: int
+    events: int
 
 
 class OrgHub:

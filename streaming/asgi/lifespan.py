@@ -11,6 +11,7 @@ which is hooked at start-up, because the lifespan's own shutdown comes only afte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import signal
@@ -112,10 +113,8 @@ class Process:
 
     def _sequenced(self, batch: Batch) -> None:
         """Take what the sequencer's thread has just committed."""
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop has ended; other processes find the entries by their heads
             self.loop.call_soon_threadsafe(self._spread, batch)
-        except RuntimeError:
-            pass  # the loop has ended; other processes find the entries by their heads
 
     def _spread(self, batch: Batch) -> None:
         self.hub.offer(batch)

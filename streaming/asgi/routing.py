@@ -4,7 +4,8 @@
     application = application(get_asgi_application())
 
 The last route falls through to Django, because Channels' router raises for a path that it does not know. Path
-parameters are plain text here, checked by the stream's scope: a converter would turn a malformed id into a missing page.
+parameters are plain text here, checked by the stream's scope: a converter would turn a malformed id into a missing
+page.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def application(django: Any) -> ProtocolTypeRouter:
 
 def stream_routes(stream: Stream) -> list[Any]:
     """Return the routes of one stream; a trailing slash is the same route."""
-    sse = SSEConsumer.as_asgi(stream=stream)
-    poll = PollConsumer.as_asgi(stream=stream)
-    entry = EntryConsumer.as_asgi(stream=stream)
+    sse: Any = SSEConsumer.as_asgi(stream=stream)
+    poll: Any = PollConsumer.as_asgi(stream=stream)
+    entry: Any = EntryConsumer.as_asgi(stream=stream)
     base = pattern(stream.path)
     routes = [re_path(rf"^{base}/?$", sse), re_path(rf"^{base}/poll/?$", poll)]
     if stream.events_path:

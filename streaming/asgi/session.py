@@ -40,6 +40,7 @@ Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 class Session:
     __slots__ = (
+        "__weakref__",
         "_caught_up",
         "_connection_id",
         "_ending",
@@ -54,8 +55,8 @@ class Session:
         "_prelude",
         "_process",
         "_reading",
-        "_released",
         "_ready",
+        "_released",
         "_replayed",
         "_request",
         "_resetting",
@@ -65,7 +66,6 @@ class Session:
         "_target",
         "_task",
         "_writing",
-        "__weakref__",
         "bucket",
         "reason",
         "written",
@@ -187,7 +187,7 @@ class Session:
             if chunk.shown is not None:
                 self._shown = chunk.shown
             if not self._caught_up:
-                self._replayed += chunk.count
+                self._replayed += chunk.events
             body = chunk.body
             if self._at_target():
                 body += self._tell_caught_up()
@@ -415,13 +415,13 @@ def _joined(blocks: list[bytes], limit: int) -> list[bytes]:
 def resumed(writing: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
     """Go on with a coroutine that was stepped once by hand and waits for `waiting`."""
     while True:
+        step: Callable[[Any], Any]
+        value: Any
         try:
-            value = yield waiting
+            step, value = writing.send, (yield waiting)
         except BaseException as error:
-            step: Callable[[], Any] = lambda error=error: writing.throw(error)  # noqa: E731
-        else:
-            step = lambda value=value: writing.send(value)  # noqa: E731
+            step, value = writing.throw, error
         try:
-            waiting = step()
+            waiting = step(value)
         except StopIteration:
             return

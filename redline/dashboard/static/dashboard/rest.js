@@ -1,0 +1,88 @@
+// The board's requests. Every one names the org of this page, so that choosing another org in another tab does not
+// change what this one shows. Whatever goes wrong is a `Refusal` with a sentence that can be shown as it is.
+
+const MOST_PAGES = 4;
+
+export class Refusal extends Error {
+  constructor({ status, code = "", message, details = {} }) {
+    super(message);
+    Object.assign(this, { status, code, details });
+  }
+}
+
+const UNREACHABLE = "The server cannot be reached; nothing was changed.";
+
+export class Rest {
+  #page;
+  #fetch;
+
+  constructor(page, fetch = globalThis.fetch.bind(globalThis)) {
+    this.#page = page;
+    this.#fetch = fetch;
+  }
+
+  /** Return a list's rows, newest pages first, as many pages as a board needs. */
+  async list(name) {
+    const rows = [];
+    let path = this.#path(`${this.#page.api}/${name}`);
+    for (let page = 0; path && page < MOST_PAGES; page += 1) {
+      const body = await this.#ask(path);
+      rows.push(...(body.results ?? [body]));
+      path = body.next ? relative(body.next) : null;
+    }
+    return rows;
+  }
+
+  get(name, id) {
+    return this.#ask(this.#path(`${this.#page.api}/${name}/${encodeURIComponent(id)}`));
+  }
+
+  post(path, body = {}) {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#page.csrf };
+    return this.#ask(this.#path(`${this.#page.api}/${path}`), { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  poll(cursor) {
+    const query = { limit: "500", ...(cursor ? { after: cursor } : {}) };
+    return this.#ask(this.#path(`${this.#page.stream}/poll`, query));
+  }
+
+  #path(path, query = {}) {
+    return `${path}?${new URLSearchParams({ org: this.#page.org.id, ...query })}`;
+  }
+
+  async #ask(path, options = {}) {
+    let response;
+    try {
+      response = await this.#fetch(path, { credentials: "same-origin", ...options, headers: { Accept: "application/json", ...options.headers } });
+    } catch {
+      throw new Refusal({ status: 0, message: UNREACHABLE });
+    }
+    const body = await response.json().catch(() => null);
+    if (response.ok && body !== null) return body;
+    throw refusalOf(response.status, body?.error);
+  }
+}
+
+function refusalOf(status, error) {
+  const message = error?.message ?? `The server answered ${status}.`;
+  return new Refusal({ status, code: error?.code, message, details: error?.details ?? {} });
+}
+
+// A page behind a proxy may be told an absolute address with the inner host: only path and query are followed.
+function relative(address) {
+  const { pathname, search } = new URL(address, "http://board.invalid");
+  return pathname + search;
+}
+
+/** Return the one sentence that a refusal comes down to, its details included. */
+export function sentence(refusal) {
+  const told = flat(refusal.details).filter((text) => !refusal.message.includes(text));
+  return [refusal.message, ...told].join(" ");
+}
+
+function flat(details) {
+  if (typeof details === "string") return [details];
+  if (Array.isArray(details)) return details.flatMap(flat);
+  return details && typeof details === "object" ? Object.values(details).flatMap(flat) : [];
+}
