@@ -45,6 +45,7 @@ class Settings:
     """How long an org's ring is kept after its last session."""
     RINGS_MAX_BYTES: int = 256 << 20
     PAGE_ENTRIES: int = 500
+    PAGE_BYTES: int = 1 << 20
     PAGES_KEPT: int = 16
     PAGE_READS: int = 4
     """Log pages that one process reads at the same time."""
@@ -67,7 +68,6 @@ class Settings:
     LIFE_MIN: float = 1_800.0
     LIFE_MAX: float = 3_600.0
     BRIDGE_THREADS: int = 4
-    OPENING_TIMEOUT: float = 10.0
     DRAIN_SPREAD: float = 5.0
     """Clients that are sent away by a shutdown come back spread over so many seconds."""
     STREAM_MAX_PER_USER: int = 10

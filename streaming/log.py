@@ -6,6 +6,8 @@ what it gets with what it expects, because the database may have been restored t
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections, models, transaction
+from django.db.models.functions import Length
 
 from streaming import conf
 from streaming.core.cursor import Cursor, Head
@@ -77,20 +80,28 @@ def head(org: str) -> Head:
     return found[org]
 
 
-def read(org: str, *, first: int, limit: int) -> Page:
+def read(org: str, *, first: int, limit: int, max_bytes: int | None = None) -> Page:
     """Return up to `limit` consecutive entries from sequence `first`, and the head as it was before.
 
-    The entries never go past what is dense: a row that does not follow its predecessor ends the page.
+    The entries never go past what is dense: a row that does not follow its predecessor ends the page. `max_bytes`
+    bounds their payload, a single larger entry apart, by asking for the sizes first.
     """
     now = head(org)
-    rows = (
-        LogEntry.objects.using(conf.streaming.DATABASE)
-        .filter(org=org, sequence__gte=first, sequence__lt=first + limit)
-        .order_by("sequence")
-        .values_list(*COLUMNS)
+    rows = LogEntry.objects.using(conf.streaming.DATABASE).filter(
+        org=org, sequence__gte=first, sequence__lt=first + limit
     )
-    entries = tuple(entry(now.epoch, row) for row in rows)
+    if max_bytes is not None:
+        rows = rows.filter(sequence__lte=_last_fitting(rows, max_bytes))
+    entries = tuple(entry(now.epoch, row) for row in rows.order_by("sequence").values_list(*COLUMNS))
     return Page(head=now, entries=_dense(entries))
+
+
+def _last_fitting(rows: models.QuerySet[LogEntry], max_bytes: int) -> int:
+    """Return the sequence up to which the rows hold at most `max_bytes` of payload, the first one at least."""
+    sized = list(rows.order_by("sequence").annotate(size=Length("data")).values_list("sequence", "size"))
+    totals = list(itertools.accumulate(size for _, size in sized))
+    fitting = max(bisect.bisect_right(totals, max_bytes), 1)
+    return sized[fitting - 1][0] or 0 if sized else 0
 
 
 def recent(org: str, *, limit: int) -> Page:

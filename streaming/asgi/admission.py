@@ -14,9 +14,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from django.db import DatabaseError, InterfaceError
-
 from streaming import access, authentication
+from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import ALLOWED, Exchange, bad_query
 from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
@@ -79,7 +78,7 @@ async def identify(exchange: Exchange, process: Process) -> Identity:
         raise authentication.unauthenticated()
     try:
         identity = await process.identify(credential)
-    except (DatabaseError, InterfaceError) as error:
+    except DATABASE_AWAY as error:
         logger.warning("cannot look up a credential: %s", error)
         raise unavailable("The database does not answer.") from None
     if identity is None:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
+
+DATABASE_AWAY = (DatabaseError, InterfaceError)
+"""What a call raises when the database does not answer."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -16,11 +16,11 @@ from typing import Any
 
 import orjson
 from channels.generic.http import AsyncHttpConsumer
-from django.db import DatabaseError, InterfaceError
 
 from streaming import polling
 from streaming.asgi import lifespan
 from streaming.asgi.admission import Admission, admit
+from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
@@ -52,7 +52,7 @@ class StreamConsumer(AsyncHttpConsumer):
                 await self.serve(exchange, process)
         except Refused as refusal:
             await exchange.refuse(refusal, in_band=self.in_band(exchange))
-        except (DatabaseError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             logger.warning("the database does not answer: %s", error)
             await exchange.refuse(unavailable("The database does not answer."), in_band=self.in_band(exchange))
         except Exception:

@@ -27,6 +27,10 @@ from streaming.core.ring import Offer, Ring
 logger = logging.getLogger("streaming.hub")
 
 
+FEW = 50
+"""Entries that a fill reads first."""
+
+
 class Reader(Protocol):
     """Who reads an org's ring: a session, or a long poll that waits."""
 
@@ -136,11 +140,15 @@ class OrgHub:
         if self.ring is None:
             self._start(await self._bridge.call(log.recent, self.org, limit=conf.streaming.RING_ENTRIES))
             return
+        # Mostly a few entries are missing: few are read at first, so that their sizes need not be asked for.
+        size, max_bytes = FEW, None
         while True:
             ring = self.ring
             held = ring.head
-            size = conf.streaming.PAGE_ENTRIES
-            page = await self._bridge.call(log.read, self.org, first=max(held.sequence, 1), limit=size)
+            page = await self._bridge.call(
+                log.read, self.org, first=max(held.sequence, 1), limit=size, max_bytes=max_bytes
+            )
+            size, max_bytes = conf.streaming.PAGE_ENTRIES, conf.streaming.PAGE_BYTES
             if self.ring is not ring:
                 return
             if _continues(page, held):

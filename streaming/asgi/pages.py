@@ -1,7 +1,8 @@
 """Older stretches of the logs, for sessions that are further behind than the ring reaches.
 
-Pages are aligned, so that all who replay the same stretch share one read; few are kept. The semaphore covers the
-query and never a write, so a slow client holds nobody up.
+Pages are aligned, so that all who replay the same stretch share one read; few are kept, and none holds more than so
+many bytes: a page of large entries is cut, and read on from where somebody stands. The semaphore covers the query and
+never a write, so a slow client holds nobody up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Pages:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._kept: OrderedDict[Key, tuple[Entry, ...]] = OrderedDict()
-        self._reading: dict[Key, asyncio.Task[log.Page]] = {}
+        self._reading: dict[tuple[Key, int], asyncio.Task[log.Page]] = {}
         self._turns = asyncio.Semaphore(conf.streaming.PAGE_READS)
         self.reads = 0
 
@@ -29,27 +30,32 @@ class Pages:
         """Return the kept entries from `sequence` to the end of its page; None where they must be read."""
         key = _key(org, epoch, sequence)
         page = self._kept.get(key)
-        if page is None:
+        if page is None or not page[0].sequence <= sequence <= page[-1].sequence:
             return None
         self._kept.move_to_end(key)
-        rest = page[sequence - page[0].sequence :]
-        return rest or None
+        return page[sequence - page[0].sequence :]
 
     async def read(self, org: str, epoch: str, sequence: int) -> log.Page:
         """Read the page of `sequence`, together with all who ask for the same one."""
         key = _key(org, epoch, sequence)
-        task = self._reading.get(key)
+        first = sequence if key in self._kept else key[2] * conf.streaming.PAGE_ENTRIES + 1
+        task = self._reading.get((key, first))
         if task is None:
-            task = self._reading[key] = asyncio.create_task(self._read(key))
-            task.add_done_callback(lambda _: self._reading.pop(key, None))
-        return await asyncio.shield(task)
+            task = self._reading[key, first] = asyncio.create_task(self._read(key, first))
+            task.add_done_callback(lambda _: self._reading.pop((key, first), None))
+        page = await asyncio.shield(task)
+        if key in self._kept and page.entries and page.entries[-1].sequence < sequence:
+            return await self.read(org, epoch, sequence)  # the page was cut before it reached that far
+        return page
 
-    async def _read(self, key: Key) -> log.Page:
+    async def _read(self, key: Key, first: int) -> log.Page:
         org, epoch, number = key
-        size = conf.streaming.PAGE_ENTRIES
+        end = (number + 1) * conf.streaming.PAGE_ENTRIES
         async with self._turns:
             self.reads += 1
-            page = await self._bridge.call(log.read, org, first=number * size + 1, limit=size)
+            page = await self._bridge.call(
+                log.read, org, first=first, limit=end - first + 1, max_bytes=conf.streaming.PAGE_BYTES
+            )
         if page.entries and page.head.epoch == epoch:
             self._keep(key, page.entries)
         return page

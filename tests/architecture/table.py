@@ -78,6 +78,7 @@ TABLE = (
     Row(files="streaming/migrations/*.py", may=("streaming.models",), never=ASYNC),
     Row(files="streaming/management/__init__.py", only=PURE),
     Row(files="streaming/management/commands/__init__.py", only=PURE),
+    Row(files="streaming/management/command.py", may=("streaming.*", "streaming.core.*"), never=ASYNC),
     # Commands start things: they may take from every room, but no room takes from them.
     Row(
         files="streaming/management/commands/*.py",
@@ -95,7 +96,7 @@ TABLE = (
     Row(files="redline/settings.py"),
     Row(files="redline/urls.py", may=("redline.*", "redline.*.urls", "streaming.urls")),
     Row(files="redline/asgi.py", may=("redline.*", "streaming.asgi.*")),
-    Row(files="redline/access.py", may=("streaming", "streaming.access", *WORKSPACES)),
+    Row(files="redline/access.py", may=("streaming", "streaming.access", "redline.workspaces.services", *WORKSPACES)),
     Row(files="redline/errors.py", may=("streaming", "streaming.core.errors", "streaming.request_id", *GLUE)),
     Row(files="redline/ids.py"),
     Row(files="redline/parsers.py", may=GLUE),
