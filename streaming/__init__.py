@@ -29,5 +29,7 @@ def __getattr__(name: str) -> Any:
     if name == "emit":
         from streaming.emit import emit
 
+        # The import has just put the module of the same name here, which is not what the door offers.
+        globals()["emit"] = emit
         return emit
     raise AttributeError(f"module 'streaming' has no attribute {name!r}")

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from streaming.models import ApiToken, Head, LogEntry
 
-
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:

@@ -26,6 +26,7 @@ from rest_framework.request import Request
 
 from streaming import access, conf
 from streaming.core.errors import Refused
+from streaming.core.wire import is_org
 from streaming.models import ApiToken
 
 logger = logging.getLogger("streaming.authentication")
@@ -45,7 +46,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a credential stands for. `org` is None where a user belongs to none; whether it is his is not yet decided."""
+    """Who a credential stands for.
+
+    `org` is None where a user belongs to none, or asks for one that is not his; whether a token's org is still its
+    user's is not yet decided.
+    """
 
     user: Any
     org: str | None
@@ -151,7 +156,9 @@ class SessionCookie(Kind):
         from django.http import parse_cookie
 
         key = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
-        return Credential(kind=self.name, value=key, asked_org=query.get("org", ""), cookie=True) if key else None
+        if not key or "\0" in key:  # a quoted cookie can hold one, and PostgreSQL raises at it
+            return None
+        return Credential(kind=self.name, value=key, asked_org=query.get("org", ""), cookie=True)
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return [self._one(credential) for credential in credentials]
@@ -182,7 +189,11 @@ def _active_org(user: Any, credential: Credential, *, session: Any) -> str | Non
     if credential.asked_org:
         query["org"] = credential.asked_org
     request.GET = query
-    return access.current().active_org(request)
+    if not credential.asked_org:
+        return access.current().active_org(request)
+    # Only an org that is his is looked at any further: a stranger's wish must not make a log, nor join a group.
+    org = access.current().active_org(request) if is_org(credential.asked_org) else None
+    return org if org is not None and access.current().rights(user, org) is not None else None
 
 
 _TOUCH_EVERY = 60.0

@@ -41,7 +41,7 @@ def connect_deletes() -> None:
 
 def created(model: type[models.Model], rows: Sequence[models.Model], *, using: str) -> None:
     """Emit for rows that were inserted in bulk, in their order."""
-    rules = _rules(model, "save")
+    rules = [rule for rule in _rules(model, "save") if rule.created is not False]
     if not rules:
         return
     announcements: list[tuple[str, Announcement]] = []
@@ -49,6 +49,12 @@ def created(model: type[models.Model], rows: Sequence[models.Model], *, using: s
         announcements += _made(rules, _settled(row, using) if _unsettled(row) else row)
     if announcements:
         emit_many(announcements, using=using)
+
+
+def announces(model: type[models.Model], field: str) -> bool:
+    """Say whether a rule tells the world when this field of an existing row changes."""
+    changes = [rule for rule in _rules(model, "save") if rule.created is not True]
+    return any(not rule.on_change or field in rule.on_change for rule in changes)
 
 
 def _rules(model: type[models.Model], signal: str) -> list[Rule]:

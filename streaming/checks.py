@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import connections, models
 
-from streaming import conf
+from streaming import capture, conf
 from streaming.core.stream import registry
 from streaming.models import StreamedManager, StreamedModel
 
@@ -64,10 +64,9 @@ def _check_model(model: Any) -> Iterator[checks.CheckMessage]:
                 obj=model,
                 id="streaming.E004",
             )
-    announced = {name for rule in registry.rules if rule.model is model for name in rule.on_change}
     for field in model._meta.get_fields():
         action = getattr(getattr(field, "remote_field", None), "on_delete", None)
-        if isinstance(field, models.ForeignKey) and field.name in announced and action in _SILENT:
+        if isinstance(field, models.ForeignKey) and action in _SILENT and capture.announces(model, field.name):
             yield checks.Error(
                 f"{model._meta.label}.{field.name} is announced, and deleting what it points to changes it silently.",
                 hint="Use CASCADE, PROTECT or RESTRICT, and let a service write the change.",

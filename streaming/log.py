@@ -195,8 +195,8 @@ def trim(org: str, *, before: datetime, keep: int) -> int:
         head_row = HeadRow.objects.using(alias).select_for_update(no_key=True).filter(org=org).first()
         if head_row is None:
             return 0
-        newest_old = rows.filter(emitted_at__lt=before).aggregate(top=models.Max("sequence"))["top"] or 0
-        floor: int = min(newest_old + 1, head_row.sequence - max(keep, 1) + 1)
+        oldest_young = rows.filter(emitted_at__gte=before).aggregate(low=models.Min("sequence"))["low"]
+        floor: int = min(oldest_young or head_row.sequence, head_row.sequence - max(keep, 1) + 1)
         if floor <= max(head_row.floor, 1):
             return 0
         head_row.floor = floor

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -120,7 +120,8 @@ class StreamedQuerySet(models.QuerySet[Any]):
         return clone
 
     def update(self, **kwargs: Any) -> int:
-        self._refuse("update()")
+        if not self._only_lets_go(kwargs):
+            self._refuse("update()")
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -149,9 +150,16 @@ class StreamedQuerySet(models.QuerySet[Any]):
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
-    def _raw_delete(self, using: str | None) -> int:
-        self._refuse("_raw_delete()")
-        return super()._raw_delete(using)
+    def _only_lets_go(self, values: Mapping[str, Any]) -> bool:
+        """Allow what SET_NULL writes when a row is deleted: foreign keys that no rule announces, set to null."""
+        from streaming import capture
+
+        return all(
+            value is None
+            and isinstance(self.model._meta.get_field(name), models.ForeignKey)
+            and not capture.announces(self.model, name)
+            for name, value in values.items()
+        )
 
     def _refuse(self, what: str) -> None:
         if not self._unstreamed:

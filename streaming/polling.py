@@ -49,11 +49,11 @@ def poll(request: Request, *, oldest: bool, limit: int) -> Answer | Refused:
 
 def one(request: Request, sequence: int) -> dict[str, Any] | Refused:
     """Return one event whole; hidden, unknown and trimmed are alike."""
+    found = log.whole(request.org, sequence)  # before the rights: those must not be older than the entry
     try:
         chosen = scoped(request, access.current().rights(request.user, request.org))
     except Refused as refusal:
         return refusal
-    found = log.whole(request.org, sequence)
     if found is None or not chosen.admits(found[0]):
         return Refused(404, "not-found", "There is no such event.")
     entry, payload = found
@@ -86,7 +86,9 @@ def _collect(org: str, head: Head, after: Cursor, chosen: Filter, limit: int) ->
     position = after
     scanned = 0
     while len(events) < limit and scanned < SCAN_MAX and position.sequence < head.sequence:
-        page = log.read(org, first=position.sequence + 1, limit=min(limit, conf.streaming.PAGE_ENTRIES))
+        # Never past the head: the rights were read after it, and may be too old for what came later.
+        size = min(limit, conf.streaming.PAGE_ENTRIES, head.sequence - position.sequence)
+        page = log.read(org, first=position.sequence + 1, limit=size)
         if not page.entries or page.entries[0].sequence != position.sequence + 1:
             raise expired(ResetReason.TRUNCATED)
         for entry in page.entries:

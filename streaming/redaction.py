@@ -25,7 +25,7 @@ def redact(text: str) -> str:
 
 def redact_record(record: logging.LogRecord) -> None:
     """Redact a record's message and text arguments, keeping its form for formatters that read the arguments."""
-    record.msg = redact(record.msg) if isinstance(record.msg, str) else record.msg
+    record.msg = _argument(record.msg)
     if isinstance(record.args, tuple):
         record.args = tuple(_argument(value) for value in record.args)
     elif isinstance(record.args, dict):
@@ -39,7 +39,17 @@ def _argument(value: Any) -> Any:
         return redact(value.decode("latin-1")).encode("latin-1")
     if isinstance(value, dict):
         return {key: _argument(item) for key, item in value.items()}
-    return value
+    return value if value is None or isinstance(value, int | float) else _object(value)
+
+
+def _object(value: Any) -> Any:
+    """Return an object as it is, or as redacted text where its text holds a credential: clients log URL objects."""
+    try:
+        text = str(value)
+    except Exception:
+        return value  # the handler that formats the record will meet the same, and reports it
+    redacted = redact(text)
+    return value if redacted == text else redacted
 
 
 def install() -> None:

@@ -51,8 +51,8 @@ def sequence(orgs: Iterable[str]) -> Iterator[Batch]:
     while pending:
         chunk = sorted(pending)[:ORGS_AT_ONCE]
         pending.difference_update(chunk)
-        _ensure_heads(chunk)
         try:
+            _ensure_heads(chunk)
             batches, locked = _number(chunk)
         except (OperationalError, InterfaceError) as error:
             # Lost connection, serialization failure, or SQLite's lock not had in time: as good as BUSY. The entries

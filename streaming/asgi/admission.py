@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from django.http import QueryDict
+
 from streaming import access, authentication
 from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import ALLOWED, Exchange, bad_query
@@ -52,7 +54,7 @@ async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admissi
         raise Refused(405, "method-not-allowed", "Streams are read with GET.", headers={"Allow": ALLOWED})
     process.limits.connecting(exchange.address)
     if process.draining:
-        raise unavailable("This server is shutting down; another one is not.")
+        raise draining()
     process.limits.check_process()
     identity = await identify(exchange, process)
     await check_enabled(stream, identity.org, process)
@@ -71,9 +73,17 @@ async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admissi
     )
 
 
+def draining() -> Refused:
+    return unavailable("This server is shutting down; another one is not.")
+
+
 async def identify(exchange: Exchange, process: Process) -> Identity:
     """Return who asks, or refuse; the first credential that is present decides."""
-    credential = authentication.find(exchange.headers, exchange.query)
+    try:
+        query = exchange.query
+    except Refused:
+        query = QueryDict()  # told to whoever has signed in by a header
+    credential = authentication.find(exchange.headers, query)
     if credential is None:
         raise authentication.unauthenticated()
     try:

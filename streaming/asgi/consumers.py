@@ -19,7 +19,7 @@ from channels.generic.http import AsyncHttpConsumer
 
 from streaming import polling
 from streaming.asgi import lifespan
-from streaming.asgi.admission import Admission, admit
+from streaming.asgi.admission import Admission, admit, draining
 from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
@@ -81,9 +81,13 @@ class SSEConsumer(StreamConsumer):
             await exchange.start(200, STREAM_HEADERS)
             await exchange.send({"type": "http.response.body", "body": b""})
             return
-        places = process.limits.take(
-            user=admission.identity.user_id, org=admission.request.org, address=exchange.address
-        )
+        try:
+            places = process.limits.take(
+                user=admission.identity.user_id, org=admission.request.org, address=exchange.address
+            )
+        except Refused:
+            await self._visit(process, admission)  # whose org it is not learns that, and not how full it is
+            raise
         try:
             await self._stream(exchange, process, admission)
         finally:
@@ -97,6 +101,8 @@ class SSEConsumer(StreamConsumer):
         try:
             await process.pump.join(admission.request.org)
             opening = await self._visit(process, admission)
+            if process.draining:
+                raise draining()  # the goodbyes have been said meanwhile; this one would have missed its own
             process.open(session, key=self._key(admission))
             await exchange.start(200, STREAM_HEADERS)
             exchange.scope["headers"] = []  # held for hours otherwise; never the whole scope, servers look into it

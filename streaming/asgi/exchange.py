@@ -119,7 +119,7 @@ class Exchange:
 
     async def preflight(self) -> None:
         """Answer OPTIONS."""
-        headers = {"Allow": ALLOWED, "Content-Length": "0"}
+        headers = {"Allow": ALLOWED}
         if self.listed_origin:
             headers |= {
                 "Access-Control-Allow-Methods": ALLOWED,

@@ -27,6 +27,9 @@ from streaming.core.ring import Offer, Ring
 logger = logging.getLogger("streaming.hub")
 
 
+CHUNK_ENTRIES = 256
+"""The most entries that one chunk looks at: about what one write holds."""
+
 FEW = 50
 """Entries that a fill reads first."""
 
@@ -62,13 +65,13 @@ class OrgHub:
         self.org = org
         self.ring: Ring | None = None
         self.readers: dict[Reader, None] = {}
-        self.idle_since: float | None = None
         self.incarnation = 0
         """How many logs this org has had here; what was read under another number is void."""
         self.fills = 0
         self._bridge = bridge
         self._pages = pages
         self._loop = asyncio.get_running_loop()
+        self.idle_since: float | None = self._loop.time()
         self._filling: asyncio.Task[None] | None = None
         self._early: list[Batch] = []
         self._woken = False
@@ -196,6 +199,7 @@ class OrgHub:
         logger.warning("the log was replaced (%s)", reason.value, extra={"org": self.org})
         self.ring = None
         self.incarnation += 1
+        self._chunks.clear()
         self._pages.forget(self.org)
         self.fill()  # one that is under way notices that its ring is gone, ends, and begins anew
         for reader in list(self.readers):
@@ -238,6 +242,7 @@ class OrgHub:
         ring = self.ring
         if ring is None or start > min(stop, ring.head.sequence):
             return None
+        stop = min(stop, start + CHUNK_ENTRIES - 1)
         if start >= ring.start:
             entries = ring.slice(start, stop)
         else:

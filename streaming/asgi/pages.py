@@ -42,11 +42,15 @@ class Pages:
         task = self._reading.get((key, first))
         if task is None:
             task = self._reading[key, first] = asyncio.create_task(self._read(key, first))
-            task.add_done_callback(lambda _: self._reading.pop((key, first), None))
+            task.add_done_callback(lambda done: self._done((key, first), done))
         page = await asyncio.shield(task)
         if key in self._kept and page.entries and page.entries[-1].sequence < sequence:
             return await self.read(org, epoch, sequence)  # the page was cut before it reached that far
         return page
+
+    def _done(self, read: tuple[Key, int], task: asyncio.Task[log.Page]) -> None:
+        if self._reading.get(read) is task:
+            del self._reading[read]
 
     async def _read(self, key: Key, first: int) -> log.Page:
         org, epoch, number = key
@@ -56,7 +60,8 @@ class Pages:
             page = await self._bridge.call(
                 log.read, org, first=first, limit=end - first + 1, max_bytes=conf.streaming.PAGE_BYTES
             )
-        if page.entries and page.head.epoch == epoch:
+        current = self._reading.get((key, first)) is asyncio.current_task()
+        if page.entries and page.head.epoch == epoch and current:
             self._keep(key, page.entries)
         return page
 
@@ -67,8 +72,11 @@ class Pages:
             self._kept.popitem(last=False)
 
     def forget(self, org: str) -> None:
+        """Drop an org's pages; what is being read of them is not kept, for it may be of the log that is no more."""
         for key in [key for key in self._kept if key[0] == org]:
             del self._kept[key]
+        for read in [read for read in self._reading if read[0][0] == org]:
+            del self._reading[read]
 
 
 def _key(org: str, epoch: str, sequence: int) -> Key:

@@ -278,6 +278,8 @@ class Session:
     def tick(self, now: float) -> float | None:
         """Do what is due: end a slow, expired or old connection, or send a heartbeat."""
         if self._ending:  # and has not taken its goodbye
+            if self._stalled_since is not None and now < self._stalled_since + conf.streaming.SLOW_WRITE:
+                return self._stalled_since + conf.streaming.SLOW_WRITE
             abort(self._send)
             self._end()
             return None

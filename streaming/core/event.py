@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from streaming.core.errors import ConfigurationError
@@ -27,7 +27,15 @@ def iso_instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Instant = Annotated[AwareDatetime, PlainSerializer(iso_instant, return_type=str)]
+def _in_utc(at: datetime) -> datetime:
+    """Refuse, while the event is made, a moment that could not be written: 0001-01-01T00:00+14:00 has no UTC."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time must lie in the years 1 to 9999 of UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc), PlainSerializer(iso_instant, return_type=str)]
 """A moment in a payload; must be aware, goes out as ISO 8601 UTC with `Z` and milliseconds."""
 
 CONTROL_PREFIX = "stream."
