@@ -175,7 +175,9 @@ def plain_words(revision: Path) -> list[str]:
         text = re.sub(r"\]\s*\([^)\s]*\)", "] ", text)  # [text](target)
         text = re.sub(r"(?<=\])\[[^\]]*\]", "", text)  # [text][name]
         text = re.sub(r"(?m)^\s*```.*$", "", text)  # ```language
-        text = re.sub(r"(?m)^\s*\d+[.)]\s", "", text)  # the numbers of a list are not among the page's words
+        text = re.sub(
+            r"(?m)^\s*(?:[*+-]\s+)*\d+[.)]\s", "", text
+        )  # the numbers of a list are not among the page's words
     text = re.sub(r"<!--.*?-->", " ", text, flags=re.DOTALL)
     text = re.sub(r"</?(?:a|b|i|em|strong|code|span|tt|kbd|u|sup|sub)(?:\s[^>]*)?/?>", "", text)
     text = re.sub(rf"</?(?:{_BLOCK_TAGS})(?:\s[^>]*)?/?>", " ", text)

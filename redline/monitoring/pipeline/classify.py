@@ -7,12 +7,13 @@ answer names its words. With nothing to go by, a page of no kind is about `terms
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from redline.monitoring.pipeline.compare import Op
 from redline.monitoring.pipeline.finding import Category, Finding, PageKind
+from redline.monitoring.pipeline.ops import Op
 from redline.monitoring.pipeline.rules import CHANGED, CLAUSE, HEADING, PRIORS, RULES, Rule
 
 
@@ -32,6 +33,12 @@ def classify(findings: Iterable[Finding], *, page_kind: PageKind) -> list[Findin
 
 def classification(*, section: str, ops: Iterable[Op], page_kind: PageKind) -> Classification:
     """Weigh one change by every rule."""
+    return _weighed(section, tuple(ops), page_kind)
+
+
+# `reason` asks for the topic and `classify` for the category of the same change; a rewritten page has hundreds.
+@functools.lru_cache(maxsize=1024)
+def _weighed(section: str, ops: tuple[Op, ...], page_kind: PageKind) -> Classification:
     zones = _zones(section, ops)
     scores: dict[Category, int] = defaultdict(int)
     votes: list[tuple[int, Rule, tuple[str, ...]]] = []
@@ -58,10 +65,11 @@ def _classified(finding: Finding, page_kind: PageKind) -> Finding:
     return replace(finding, category=result.category, category_because=reasons)
 
 
-def _zones(section: str, ops: Iterable[Op]) -> tuple[tuple[int, str], ...]:
-    steps = tuple(ops)
+def _zones(section: str, steps: tuple[Op, ...]) -> tuple[tuple[int, str], ...]:
     # A gap between changed pieces, so that no phrase is read across what stands between them.
     changed = " … ".join(text for step, text in steps if step != "equal")
+    if not any(step == "equal" for step, _ in steps):
+        return (CHANGED, changed), (HEADING, section)
     old = "".join(text for step, text in steps if step != "insert")
     new = "".join(text for step, text in steps if step != "delete")
     return (CHANGED, changed), (HEADING, section), (CLAUSE, f"{old} … {new}")

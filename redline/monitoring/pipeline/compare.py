@@ -13,14 +13,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from diff_match_patch import diff_match_patch
-
-from redline.monitoring.pipeline.document import Block, Document, Token, tokens, words
-
-Op = tuple[Literal["equal", "insert", "delete"], str]
-_OP_NAMES: dict[int, Literal["equal", "insert", "delete"]] = {0: "equal", 1: "insert", -1: "delete"}
+from redline.monitoring.pipeline.document import Block, Document, words
+from redline.monitoring.pipeline.ops import Op, word_ops
 
 # How alike two blocks must be to be one changed block: in the same place, and anywhere.
 _ALIKE_IN_PLACE = 0.15
@@ -34,8 +29,6 @@ _ABSORBED = 0.6
 # Beyond this many pairs (a full second's work), only blocks at a like position are compared.
 _ALL_PAIRS = 250_000
 _LIKE_POSITION = 40
-# A pair that shares next to nothing and is very long is shown as one deletion and one insertion.
-_SECONDS_A_PAIR = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,40 +219,3 @@ def _change(group: _Group) -> Change | None:
         return None
     section = (group.new or group.old)[0].block.section
     return Change(section=section, before=before, after=after, ops=word_ops(before, after))
-
-
-def word_ops(before: str, after: str) -> tuple[Op, ...]:
-    """The steps from one text to the other, by word. `equal` and `insert` together are `after`, to the letter."""
-    if not before or not after:
-        return tuple(op for op in (("delete", before), ("insert", after)) if op[1])
-    old, new = tokens(before), tokens(after)
-    codes: dict[str, str] = {}
-    differ = diff_match_patch()
-    differ.Diff_Timeout = _SECONDS_A_PAIR
-    diffs = differ.diff_main(_encoded(old, codes), _encoded(new, codes), False)
-    differ.diff_cleanupSemantic(diffs)
-    return tuple(_spelled(diffs, old, new))
-
-
-def _encoded(sequence: Iterable[Token], codes: dict[str, str]) -> str:
-    # From the supplementary planes: a million codes, no surrogates, and a 2 MiB page cannot hold as many words.
-    return "".join(codes.setdefault(token.word, chr(0x10000 + len(codes))) for token in sequence)
-
-
-def _spelled(diffs: Iterable[tuple[int, str]], old: Sequence[Token], new: Sequence[Token]) -> list[Op]:
-    ops: list[Op] = []
-    left = right = 0
-    for step, chars in diffs:
-        count = len(chars)
-        shown = old[left : left + count] if step < 0 else new[right : right + count]
-        if step == 0 and ops and ops[-1][0] == "delete" and not shown[0].shown[:1].isspace():
-            # What followed the deleted words now opens the clause; the space between them went with the words.
-            ops[-1] = ("delete", ops[-1][1] + _space_before(old[left]))
-        left += count * (step <= 0)
-        right += count * (step >= 0)
-        ops.append((_OP_NAMES[step], "".join(token.shown for token in shown)))
-    return ops
-
-
-def _space_before(token: Token) -> str:
-    return token.shown[: len(token.shown) - len(token.shown.lstrip())]

@@ -20,7 +20,7 @@ import httpx
 from redline.monitoring.pipeline.address import PUBLIC_ONLY, Allow
 from redline.monitoring.pipeline.body import decode, read_body, size
 from redline.monitoring.pipeline.errors import FetchError
-from redline.monitoring.pipeline.transport import guarded_client
+from redline.monitoring.pipeline.transport import checked_url, guarded_client
 
 MAX_BYTES = 2 * 2**20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -62,7 +62,7 @@ def fetch(
     headers = _HEADERS | _conditions(etag, last_modified)
     try:
         with guarded_client(allow=allow, timeout=timeout, ssl_context=ssl_context, headers=headers) as client:
-            target = _checked(url)
+            target = checked_url(url)
             for _ in range(max_redirects + 1):
                 with client.stream("GET", target) as response:
                     if response.status_code not in _REDIRECTS:
@@ -84,22 +84,11 @@ def _conditions(etag: str, last_modified: str) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _checked(url: str | httpx.URL) -> httpx.URL:
-    target = httpx.URL(url)
-    if target.scheme not in ("http", "https"):
-        raise FetchError(f"not an http or https URL: {target.scheme or 'no scheme'}")
-    if not target.host:
-        raise FetchError("the URL names no host")
-    if target.userinfo:
-        raise FetchError("the URL carries credentials")
-    return target
-
-
 def _next_hop(response: httpx.Response) -> httpx.URL:
     location = response.headers.get("Location", "")
     if not location:
         raise FetchError(f"{response.status_code} without a Location", status=response.status_code)
-    return _checked(response.url.join(location))
+    return checked_url(response.url.join(location))
 
 
 def _page(response: httpx.Response, *, conditional: bool, max_bytes: int, at: datetime) -> Fetched:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypedDict
 
-from redline.monitoring.pipeline.compare import Op
+from redline.monitoring.pipeline.ops import Op
 
 Category = Literal["data", "pricing", "subprocessor", "terms", "sla", "security"]
 Materiality = Literal["material", "minor", "cosmetic"]

@@ -1,10 +1,9 @@
 """HTML as blocks of words.
 
 Promises: keeps every word that a reader of the page sees, in reading order, and the headings above it; a short line
-that is all bold or all capitals names a section, as policies often do it. Drops what belongs to the site rather than to
-the page: scripts, navigation, the site's header (unless it holds the title) and footer, consent banners, and what is
-hidden by attribute or inline style. What only a stylesheet or `aria-hidden` hides stays: collapsed clauses bind too.
-Refuses markup that is nested to exhaust the parser.
+that is all bold or all capitals names a section, as policies often do it. Drops what `chrome` knows to be the site's or
+hidden; what only a stylesheet or `aria-hidden` hides stays: collapsed clauses bind too. Refuses markup that is nested
+to exhaust the parser.
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from redline.monitoring.pipeline.chrome import SCOPES, is_chrome
 from redline.monitoring.pipeline.document import CELL_SEPARATOR, SECTION_SEPARATOR, Block, normalise
 from redline.monitoring.pipeline.errors import FetchError
 
-_INVISIBLE_TAGS = frozenset(
-    """script style head title template noscript svg canvas iframe object embed audio video map datalist select
-    textarea input link meta nav""".split()
-)
 _BLOCK_TAGS = frozenset(
     """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
     footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary table tbody td tfoot th
@@ -28,16 +24,6 @@ _BLOCK_TAGS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BOLD = frozenset({"b", "strong"})
-# A header or footer inside one of these is its own; elsewhere it is the site's.
-_SCOPES = frozenset({"main", "article", "section", "aside", "blockquote"})
-_SITE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search"})
-_HIDING_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-_CONSENT = re.compile(
-    r"onetrust-|cybotcookiebot|osano-cm|didomi-|usercentrics|truste-|cky-consent|iubenda-cs|cc-window|termly-"
-    r"|\b(?:cookies?|consent|gdpr)[-_]?(?:banner|bar|popup|modal|overlay|dialog|toast)\b",
-    re.IGNORECASE,
-)
-_ANCHOR_MARKS = frozenset({"#", "¶", "🔗"})
 _BLANK_LINE = re.compile(r"\n\s*\n")
 # The parser's work grows with the square of the depth: 20,000 nested elements took 0.5 s, 300,000 (1.5 MB) minutes.
 _DEEPEST = 10_000
@@ -116,17 +102,7 @@ class _Reader:
         self._row: LexborNode | None = None
 
     def drops(self, node: LexborNode) -> bool:
-        if node.tag in _INVISIBLE_TAGS:
-            return True
-        if node.tag == "a" and (node.text(deep=True) or "").strip() in _ANCHOR_MARKS:
-            return True
-        attributes = node.attributes
-        if _is_hidden(attributes):
-            return True
-        # Inside the content, and around it, nothing is taken for the site's own.
-        if self._scopes or node.mem_id in self._content or node.tag in _HEADINGS:
-            return False
-        return _is_consent(attributes) or _is_site_frame(node.tag, attributes)
+        return is_chrome(node, inside_content=bool(self._scopes) or node.mem_id in self._content)
 
     def enter(self, node: LexborNode) -> None:
         tag = node.tag or ""
@@ -211,23 +187,9 @@ class _Reader:
             self._pieces.append(("\n", True))
 
     def _count(self, tag: str, step: int) -> None:
-        self._scopes += step * (tag in _SCOPES)
+        self._scopes += step * (tag in SCOPES)
         self._bold += step * (tag in _BOLD)
         self._preformatted += step * (tag == "pre")
-
-
-def _is_hidden(attributes: dict[str, str | None]) -> bool:
-    if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
-        return True
-    return bool(_HIDING_STYLE.search(attributes.get("style") or ""))
-
-
-def _is_consent(attributes: dict[str, str | None]) -> bool:
-    return any(_CONSENT.search(attributes.get(name) or "") for name in ("id", "class", "aria-label"))
-
-
-def _is_site_frame(tag: str | None, attributes: dict[str, str | None]) -> bool:
-    return tag in ("header", "footer") or attributes.get("role") in _SITE_ROLES
 
 
 def _names_section(text: str, *, bold: bool) -> bool:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redline.monitoring.pipeline.classify import classification
-from redline.monitoring.pipeline.compare import Change, Op
+from redline.monitoring.pipeline.compare import Change
 from redline.monitoring.pipeline.document import CELL_SEPARATOR, words
 from redline.monitoring.pipeline.finding import Citation, Finding, Materiality, PageKind, instant
+from redline.monitoring.pipeline.ops import Op
 from redline.monitoring.pipeline.signals import Signal, fired
 
 _LONGEST_QUOTE = 90

@@ -19,6 +19,7 @@ import httpcore
 import httpx
 
 from redline.monitoring.pipeline.address import Allow, resolve
+from redline.monitoring.pipeline.errors import FetchError
 
 SocketOptions = Iterable[httpcore.SOCKET_OPTION] | None
 
@@ -126,6 +127,18 @@ class GuardedTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._pool.close()
+
+
+def checked_url(url: str | httpx.URL) -> httpx.URL:
+    """The URL, if it is one to ask for. Raises `FetchError`, or `httpx.InvalidURL` if it is none at all."""
+    target = httpx.URL(url)
+    if target.scheme not in ("http", "https"):
+        raise FetchError(f"not an http or https URL: {target.scheme or 'no scheme'}")
+    if not target.host:
+        raise FetchError("the URL names no host")
+    if target.userinfo:
+        raise FetchError("the URL carries credentials")
+    return target
 
 
 def guarded_client(

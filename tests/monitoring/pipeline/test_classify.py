@@ -71,7 +71,14 @@ def test_no_phrase_is_read_across_what_did_not_change() -> None:
 
 def test_a_finding_keeps_category_and_reason() -> None:
     finding = Finding(
-        section="", summary="s", before="", after="x", ops=(("insert", "x"),), materiality="minor", because=(), citations=()
+        section="",
+        summary="s",
+        before="",
+        after="x",
+        ops=(("insert", "x"),),
+        materiality="minor",
+        because=(),
+        citations=(),
     )
     [quiet] = classify([finding], page_kind="sla")
     assert (quiet.category, quiet.category_because) == ("sla", ("page kind sla",))

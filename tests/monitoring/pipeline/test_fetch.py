@@ -9,7 +9,6 @@ import ssl
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from hypothesis import strategies as st
 from redline.monitoring.pipeline.address import Allow
 from redline.monitoring.pipeline.errors import FetchError
 from redline.monitoring.pipeline.fetch import Fetched, fetch
-
 from tests.monitoring.scripted_web import Web, answer
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -279,7 +277,7 @@ def test_a_name_that_leads_inside_is_refused(web: Web, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def secure_web(web: Web, tmp_path: Path) -> Iterator[tuple[Web, ssl.SSLContext, list[str | None]]]:
+def secure_web(web: Web, tmp_path: Path) -> tuple[Web, ssl.SSLContext, list[str | None]]:
     """The server behind TLS with a certificate for `vendor.example`, a client's trust in it, the names asked for."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vendor.example")])
@@ -304,7 +302,7 @@ def secure_web(web: Web, tmp_path: Path) -> Iterator[tuple[Web, ssl.SSLContext, 
     names: list[str | None] = []
     context.sni_callback = lambda _socket, server_name, _context: names.append(server_name)
     web.socket = context.wrap_socket(web.socket, server_side=True)
-    yield web, ssl.create_default_context(cadata=pem.decode()), names
+    return web, ssl.create_default_context(cadata=pem.decode()), names
 
 
 def test_sni_and_certificate_are_about_the_name_not_the_address(
@@ -332,9 +330,10 @@ def test_an_unknown_authority_is_refused(
 
 @given(st.one_of(st.text(max_size=60), st.text(max_size=40).map(lambda tail: f"http://{tail}")))
 def test_no_url_raises_anything_but_a_fetch_error(url: str) -> None:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(FetchError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", no_such_host)
-        fetch(url, timeout=1)
+        with pytest.raises(FetchError):
+            fetch(url, timeout=1)
 
 
 def no_such_host(*_: object, **__: object) -> None:

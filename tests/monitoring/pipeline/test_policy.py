@@ -21,7 +21,9 @@ RETENTION = Finding(
     category="data",
     category_because=("retention",),
 )
-WORDING = replace(RETENTION, summary="“glad” became “happy”", materiality="minor", category="terms", because=("the wording changed",))
+WORDING = replace(
+    RETENTION, summary="“glad” became “happy”", materiality="minor", category="terms", because=("the wording changed",)
+)
 SLACK = Route(kind="slack", target="https://hooks.example/1")
 MAIL = Route(kind="email", target="legal@customer.example")
 DATA_P1 = PolicyRule(id="pol_1", name="Data", severity="P1", categories=frozenset({"data"}), routes=(SLACK, MAIL))
@@ -35,7 +37,9 @@ def test_without_a_policy_only_material_is_p2(materiality: Materiality, expected
 
 
 def test_the_highest_severity_that_matches_wins_and_all_that_match_are_told() -> None:
-    quiet = PolicyRule(id="pol_2", name="All", severity="P3", routes=(MAIL, Route(kind="jira", target="https://j.example")))
+    quiet = PolicyRule(
+        id="pol_2", name="All", severity="P3", routes=(MAIL, Route(kind="jira", target="https://j.example"))
+    )
     verdict = severity([RETENTION], [quiet, DATA_P1])
     assert (verdict.severity, verdict.policy_ids) == ("P1", ("pol_2", "pol_1"))
     assert [route.kind for route in verdict.routes] == ["email", "jira", "slack"]

@@ -121,10 +121,15 @@ def test_a_citation_is_verbatim_with_place_and_instant() -> None:
 
 
 def test_a_removal_is_cited_as_of_the_former_fetch_in_utc() -> None:
-    changes = compare(read("Stays.\n\nGoes away.", content_type="text/plain"), read("Stays.", content_type="text/plain"))
+    changes = compare(
+        read("Stays.\n\nGoes away.", content_type="text/plain"), read("Stays.", content_type="text/plain")
+    )
     before = datetime(2026, 2, 28, 13, tzinfo=timezone(timedelta(hours=2)))
     [result] = reason(changes, url="https://v.example/", fetched_at=THEN, previous_fetched_at=before)
-    assert (result.citations[0]["quote"], result.citations[0]["fetchedAt"]) == ("Goes away.", "2026-02-28T11:00:00.000Z")
+    assert (result.citations[0]["quote"], result.citations[0]["fetchedAt"]) == (
+        "Goes away.",
+        "2026-02-28T11:00:00.000Z",
+    )
 
 
 def test_no_change_is_no_finding() -> None:

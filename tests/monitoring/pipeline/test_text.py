@@ -48,7 +48,14 @@ def as_html(clauses: list[Clause], draw: st.DataObject) -> str:
     """The clauses as HTML, with spacing, emphasis, links, attributes and comments drawn at random."""
     gap = st.sampled_from([" ", "  ", "\n", "\t", "&nbsp;", " \u2009 ", " <!-- note --> ", "<br>"])
     wraps = st.sampled_from(
-        ["{}", "{}", "<b>{}</b>", "<em>{}</em>", '<a href="https://a.example/x?y=1">{}</a>', "<span class='n'>{}</span>"]
+        [
+            "{}",
+            "{}",
+            "<b>{}</b>",
+            "<em>{}</em>",
+            '<a href="https://a.example/x?y=1">{}</a>',
+            "<span class='n'>{}</span>",
+        ]
     )
     invisible = st.sampled_from(["", "", "\u200b", "&shy;", "\ufeff"])
     outer = {"paragraph": "<p id=p>{}</p>", "heading": "<h2>{}</h2>", "item": "<ul><li>{}</li></ul>"}
@@ -119,7 +126,11 @@ def test_headings_make_the_section_and_the_title_is_left_out_of_it() -> None:
 
 def test_a_bold_or_capital_line_names_a_section_and_a_bold_sentence_does_not() -> None:
     source = "<p><b>Retention:</b></p><p>a</p><p>GOVERNING LAW</p><p>b</p><p><b>Read this with care.</b></p><p>c</p>"
-    assert [section for section, text in page(source) if text in "abc"] == ["Retention", "GOVERNING LAW", "GOVERNING LAW"]
+    assert [section for section, text in page(source) if text in "abc"] == [
+        "Retention",
+        "GOVERNING LAW",
+        "GOVERNING LAW",
+    ]
 
 
 def test_a_table_row_is_one_block_and_a_layout_table_is_none() -> None:
@@ -187,7 +198,7 @@ def test_markup_within_a_word_does_not_cut_it() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("“Customer’s” – data", "\"Customer's\" - data"),
+        ("“Customer’s” – data", '"Customer\'s" - data'),
         ("100 GB", "100GB"),
         ("99.9 %", "99.9%"),
         ("the \u200bfee\u00ad", "the fee"),
@@ -227,7 +238,10 @@ def test_indents_underlines_and_front_matter_of_plain_text_are_no_markup_change(
     plain = "Fees\n====\n\n      The fee\n      is due.\n\n   * one\n   * two\n"
     marked = "# Fees\n\nThe fee is due.\n\n- one\n- two\n"
     assert read(plain, content_type="text/plain") == read(marked, content_type="text/markdown")
-    assert page_words("---\ntitle: Fees\nsection: 7\n---\n\nDue.", "text/markdown") == words("title: Fees section: 7 Due.")
+    assert page_words("-      **one** more", "text/plain") == words("one more")
+    assert page_words("---\ntitle: Fees\nsection: 7\n---\n\nDue.", "text/markdown") == words(
+        "title: Fees section: 7 Due."
+    )
 
 
 def test_a_page_that_opens_like_html_is_html_whatever_its_type() -> None:
