@@ -91,6 +91,7 @@ class VendorAdmin(FixedOnceSaved):
     search_fields = ["id", "name", "homepage_url"]
     autocomplete_fields = ["org", "owner"]
     readonly_fields = ["id", "created_at"]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fixed = ("org",)
     inlines = [VendorPageInline]
 
@@ -151,7 +152,19 @@ class ChangeReportForm(forms.ModelForm):
 
     class Meta:
         model = ChangeReport
-        fields = "__all__"
+        fields = [
+            "org",
+            "vendor",
+            "run",
+            "severity",
+            "headline",
+            "why",
+            "recommendation",
+            "detected_at",
+            "state",
+            "snoozed_until",
+            "resolution",
+        ]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -214,7 +227,17 @@ class PolicyForm(forms.ModelForm):
 
     class Meta:
         model = Policy
-        fields = "__all__"
+        fields = [
+            "org",
+            "name",
+            "categories",
+            "materiality",
+            "keywords",
+            "severity",
+            "routes",
+            "recommendation",
+            "is_active",
+        ]
 
     def clean_categories(self) -> list[Any]:
         return self._list("categories")

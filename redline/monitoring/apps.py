@@ -9,3 +9,8 @@ class MonitoringConfig(AppConfig):
     name = "redline.monitoring"
     label = "monitoring"
     verbose_name = "Monitoring"
+
+    def ready(self) -> None:
+        from redline.monitoring import serving
+
+        serving.connect()

@@ -45,7 +45,8 @@ class Ticker:
 
     def stop(self, timeout: float = GRACE) -> None:
         self._stopping.set()
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         pause = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from redline.fields import Body, CamelSerializer, Choice, Flag, Instant, Note, Text, WebAddress, Whole
@@ -169,7 +170,7 @@ class VendorChanges(VendorBody):
 
 
 class RunBody(Body):
-    vendor_id = Text(max_length=64)
+    vendor_id = Text(max_length=64, trim_whitespace=False)
 
 
 class StepBody(Body):
@@ -178,6 +179,11 @@ class StepBody(Body):
 
 class SnoozeBody(StepBody):
     until_at = Instant()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["until_at"] <= timezone.now():
+            raise serializers.ValidationError({"untilAt": ["Say an instant in the future."]})
+        return attrs
 
 
 class ResolveBody(StepBody):

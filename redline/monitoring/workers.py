@@ -37,7 +37,7 @@ class Job:
 
 
 class Workers:
-    """`submit` a run, or actions to `deliver`; the next free thread does it. What is under way already is not doubled."""
+    """`submit` a run, or actions to `deliver`; the next free thread does it. Nothing is under way twice."""
 
     def __init__(self, threads: int = THREADS, *, name: str = "redline-worker") -> None:
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -138,3 +138,10 @@ def _give_up(run_id: str) -> None:
 def of_this_process() -> Workers:
     """Return the threads that run what was asked for over REST."""
     return Workers(name="redline-run")
+
+
+def stop_this_process(grace: float = 2.0) -> None:
+    """Stop those threads, if there ever were any; a later run starts new ones."""
+    if of_this_process.cache_info().currsize:
+        of_this_process().stop(grace)
+        of_this_process.cache_clear()

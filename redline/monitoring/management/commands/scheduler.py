@@ -19,15 +19,15 @@ from django.utils import timezone
 from rich.console import Console
 from rich.status import Status
 
-from redline import command
 from redline.monitoring.models import Run, RunStatus, Vendor
 from redline.monitoring.scheduling import Scheduler
 from redline.workspaces import selectors
+from streaming.management.command import OneLineCommand
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Command(command.Command):
+class Command(OneLineCommand):
     help = "Run due vendors through the six stages, until stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,7 +35,7 @@ class Command(command.Command):
         parser.add_argument("--once", action="store_true", help="run what is due now, then end")
         parser.add_argument("--org", metavar="ORG", help="only this org's vendors; slug or id")
 
-    def run(self, *, cadence: float | None, once: bool, org: str | None, **_: object) -> None:
+    def handle(self, *, cadence: float | None, once: bool, org: str | None, **_: object) -> None:
         scheduler = Scheduler(cadence=cadence, org=_org_id(org))
         begun = timezone.now()
         with _until_signal() as stopped, self._progress() as status:

@@ -15,18 +15,17 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from redline import command
-from redline.command import BadInput
 from redline.ids import is_id
 from redline.workspaces import selectors, services
 from redline.workspaces.models import Membership, Org, Role, User
+from streaming.management.command import BadInput, OneLineCommand
 from streaming.models import ApiToken
 
 LONGEST_DAYS = 36_500
 T = TypeVar("T", Org, User)
 
 
-class Command(command.Command):
+class Command(OneLineCommand):
     help = "Print a new API token of a user for an org."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +35,7 @@ class Command(command.Command):
         parser.add_argument("--days", type=int, help="expires after so many days; without it, never")
         parser.add_argument("--role", choices=Role.values, default=Role.MEMBER.value, help="of a new membership")
 
-    def run(self, *, org: str, user: str, create: bool, days: int | None, role: str, **_: object) -> str:
+    def handle(self, *, org: str, user: str, create: bool, days: int | None, role: str, **_: object) -> str:  # type: ignore[override]
         _check(org=org, user=user, days=days)
         with transaction.atomic():
             found_org, found_user = _org(org, create=create), _user(user, create=create)
@@ -75,7 +74,7 @@ def _made(text: str, what: str, make: Callable[[str], T]) -> T:
     try:
         return make(text)
     except ValidationError as error:
-        raise BadInput(f"{text!r} cannot be {what}: {' '.join(error.messages)}") from None
+        raise BadInput(f"{text!r} cannot be {what}: {error.messages[0]}") from None
 
 
 def _check_member(org: Org, user: User) -> None:
