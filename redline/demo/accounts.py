@@ -1,8 +1,8 @@
 """The demo org, its three users, their password and the token that is printed.
 
 Promises: safe to run again. The password is derived from the secret key and the org, so that it is the same at every
-start of one checkout and database, is stored nowhere, and cannot be guessed. Each start issues a new token and revokes
-those of former starts. Refuses a user of the same name who is somebody else's: a demo that is pointed at a real
+start of one checkout and database, is stored nowhere, and cannot be guessed. Each start issues a new token; those of
+former starts can be ended. Refuses a user of the same name who is somebody else's: a demo that is pointed at a real
 database changes nobody's password.
 """
 
@@ -42,12 +42,15 @@ def make() -> Accounts:
     return Accounts(org=org, users=users, password=password)
 
 
-def new_token(accounts: Accounts) -> str:
-    """Issue the owner's token for this start; those of former starts end."""
-    former = ApiToken.objects.filter(org=accounts.org.pk, label=TOKEN_LABEL, revoked_at=None)
-    for token in former:
+def end_tokens(accounts: Accounts) -> None:
+    """Revoke the tokens of former starts."""
+    for token in ApiToken.objects.filter(org=accounts.org.pk, label=TOKEN_LABEL, revoked_at=None):
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
+
+
+def new_token(accounts: Accounts) -> str:
+    """Issue the owner's token for this start."""
     _, secret = ApiToken.issue(user=accounts.owner, org=accounts.org.pk, label=TOKEN_LABEL)
     return secret
 
@@ -63,7 +66,8 @@ def _user(org: Org, name: str, role: Role, password: str) -> User:
     is_ours = created or not user.has_usable_password() or Membership.objects.filter(org=org, user=user).exists()
     if not is_ours:
         raise DemoError(
-            f"This database has a user {name!r} who is not the demo's; set DATABASE_URL to a database of the demo's own."
+            f"This database has a user {name!r} who is not the demo's; "
+            "set DATABASE_URL to a database of the demo's own."
         )
     if not user.check_password(password):
         user.set_password(password)

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections
@@ -43,7 +44,7 @@ ENTITLEMENT_EVERY = 4
 SNOOZE_EVERY = 5
 TIDY_EVERY = 20
 """In turns."""
-RESOLUTIONS = {
+RESOLUTIONS: dict[str, Resolution] = {
     Severity.P1: Resolution.RENEGOTIATED,
     Severity.P2: Resolution.ACCEPTED,
     Severity.P3: Resolution.NO_ACTION,
@@ -84,11 +85,12 @@ class Actor:
             else:
                 self._move_a_change()
 
-    def waiting(self) -> QuerySet[ChangeReport]:
+    def waiting(self) -> QuerySet[Any]:
         """Return the changes that are the actor's to handle, the one that has waited longest first."""
         others = ChangeTransition.objects.exclude(by__in=[self._user_id, SYSTEM]).values("report")
+        reports: QuerySet[Any] = ChangeReport.objects.all()
         return (
-            ChangeReport.objects.filter(org=self._org_id, detected_at__lte=self._now() - HEAD_START)
+            reports.filter(org=self._org_id, detected_at__lte=self._now() - HEAD_START)
             .exclude(state__in=[State.RESOLVED, State.SNOOZED])
             .exclude(pk__in=others)
             .annotate(moved_at=Coalesce(Max("transitions__at"), "detected_at"))

@@ -23,21 +23,31 @@ class DemoVendor:
 
 
 VENDORS = (
-    DemoVendor(slug="northwind-mail", name="Northwind Mail", tier="critical", pages=("privacy", "subprocessors", "terms")),
+    DemoVendor(
+        slug="northwind-mail", name="Northwind Mail", tier="critical", pages=("privacy", "subprocessors", "terms")
+    ),
     DemoVendor(slug="eastgate-payroll", name="Eastgate Payroll", tier="critical", pages=("subprocessors", "sla")),
     DemoVendor(slug="southbank-analytics", name="Southbank Analytics", tier="critical", pages=("pricing", "privacy")),
     DemoVendor(
         slug="westbrook-chat", name="Westbrook Chat", tier="important", pages=("terms", "sla"), cadence_seconds=20
     ),
     DemoVendor(
-        slug="hilltop-storage", name="Hilltop Storage", tier="important", pages=("security", "pricing"), cadence_seconds=20
+        slug="hilltop-storage",
+        name="Hilltop Storage",
+        tier="important",
+        pages=("security", "pricing"),
+        cadence_seconds=20,
     ),
     DemoVendor(
         slug="lakeside-surveys", name="Lakeside Surveys", tier="standard", pages=("privacy",), cadence_seconds=30
     ),
     DemoVendor(slug="riverbend-backup", name="Riverbend Backup", tier="important", pages=("sla",), cadence_seconds=20),
     DemoVendor(
-        slug="meadow-signatures", name="Meadow Signatures", tier="standard", pages=("terms", "pricing"), cadence_seconds=30
+        slug="meadow-signatures",
+        name="Meadow Signatures",
+        tier="standard",
+        pages=("terms", "pricing"),
+        cadence_seconds=30,
     ),
     DemoVendor(
         slug="harbour-helpdesk",
@@ -47,7 +57,11 @@ VENDORS = (
         cadence_seconds=20,
     ),
     DemoVendor(
-        slug="orchard-calendar", name="Orchard Calendar", tier="standard", pages=("pricing", "terms"), cadence_seconds=30
+        slug="orchard-calendar",
+        name="Orchard Calendar",
+        tier="standard",
+        pages=("pricing", "terms"),
+        cadence_seconds=30,
     ),
 )
 

@@ -19,7 +19,7 @@ from redline.demo import accounts, embedded, seed
 from redline.demo.actor import Actor
 from redline.demo.greeting import Greeting
 from redline.demo.listening import Place
-from redline.demo.sites import Sites
+from redline.demo.street import Street
 from redline.monitoring.scheduling import Scheduler
 
 GRACE = 1.0
@@ -37,19 +37,21 @@ class Demo:
         """Bring the database up to date, start the vendors' server, and return what a visitor is told."""
         embedded.prepare(host_names=self._place.host_names)
         call_command("migrate", verbosity=0, interactive=False)
-        sites = Sites(begun=seed.begun(), port=seed.former_port())
-        self._stack.callback(sites.stop)
-        sites.start()
-        embedded.allow_fetching_from(sites.host)
         people = accounts.make()
-        seed.make(people, sites_url=sites.url)
+        street = Street(mark=people.org.pk, port=seed.former_port(), begun=seed.begun)
+        self._stack.callback(street.stop)
+        street.start()
+        if street.is_ours:
+            accounts.end_tokens(people)
+        embedded.allow_fetching_from(street.host)
+        seed.make(people, sites_url=street.url)
         self._workers = Workers(Scheduler(), Actor(org_id=people.org.pk, user_id=people.users["member"].pk))
         return Greeting(
             url=self._place.url,
             users=tuple(people.users),
             password=people.password,
             token=accounts.new_token(people),
-            sites_url=sites.url,
+            sites_url=street.url,
         )
 
     def start(self) -> None:

@@ -6,12 +6,15 @@ EMAIL_URL names a real server.
 
 from __future__ import annotations
 
-import logging
+import logging.config
 import os
 
 from django.conf import settings
 
 CADENCE_SECONDS = 10.0
+# The terminal shows where to go. Streams that open are for the logs of a real server; a page that is away and a
+# channel that was archived belong to the story, which the board tells.
+LEVELS = {"streaming": "WARNING", "redline": "WARNING", "redline.runner": "ERROR", "redline.delivery": "ERROR"}
 
 
 def prepare(*, host_names: list[str]) -> None:
@@ -21,9 +24,9 @@ def prepare(*, host_names: list[str]) -> None:
     if not os.environ.get("EMAIL_URL", "").strip():
         settings.EMAIL_BACKEND = "redline.demo.mail.InboxBackend"
         settings.DEFAULT_FROM_EMAIL = "Redline <redline@acme.example>"
-    for name in ("streaming", "redline"):
-        # A demo's terminal shows where to go; each stream that opens is for the logs of a real server.
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # In the settings too: loading the ASGI application configures logging anew.
+    settings.LOGGING = {**settings.LOGGING, "loggers": {name: {"level": level} for name, level in LEVELS.items()}}
+    logging.config.dictConfig(settings.LOGGING)
 
 
 def allow_fetching_from(host: str) -> None:

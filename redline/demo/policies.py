@@ -34,7 +34,7 @@ POLICIES = (
         categories=(Category.SUBPROCESSOR,),
         severity=Severity.P2,
         routes=((ActionKind.JIRA, receivers.TICKETS), (ActionKind.EMAIL, "privacy@acme.example")),
-        recommendation="Assess the company within the objection period; object in writing where the transfer is not covered.",
+        recommendation="Assess the company within the objection period; object in writing where no contract covers it.",
     ),
     DemoPolicy(
         name="Prices",

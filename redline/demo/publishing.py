@@ -46,6 +46,7 @@ class Publishing:
         self._started_at = started_at
 
     def get(self, path: str, headers: Mapping[str, str], *, elapsed: float) -> Answer:
+        headers = {name.title(): value for name, value in headers.items()}
         page = self._pages.get(path)
         if page is not None:
             return self._page(page, headers, elapsed)
@@ -79,9 +80,9 @@ class Publishing:
         return Answer(status=HTTPStatus.OK, headers={**validators, "Content-Type": _TYPES[page.served]}, body=body)
 
     def _edited_at(self, page: Page, elapsed: float) -> datetime:
-        """Return the instant of the last edit, whole seconds as HTTP has them, rounded up: never before the edit."""
+        """Return the instant of the last edit, in whole seconds as HTTP has them."""
         seconds = self._timeline.edited_at(page, elapsed=elapsed) or 0.0
-        return (self._started_at + timedelta(seconds=seconds + 0.999)).astimezone(UTC).replace(microsecond=0)
+        return (self._started_at + timedelta(seconds=seconds)).astimezone(UTC).replace(microsecond=0)
 
     def _received(self, kind: str) -> Answer:
         items = "".join(
@@ -89,9 +90,7 @@ class Publishing:
             for message in self._inbox.latest(kind)
         )
         inner = f"<main><h1>/{kind}</h1><p>The newest first.</p><ol>{items}</ol></main>"
-        return Answer(
-            status=HTTPStatus.OK, headers={"Content-Type": HTML}, body=rendering.document(f"/{kind}", inner)
-        )
+        return Answer(status=HTTPStatus.OK, headers={"Content-Type": HTML}, body=rendering.document(f"/{kind}", inner))
 
     def _received_as_json(self, kind: str) -> Answer:
         messages = [{"at": each.at, "to": each.to, "text": each.text} for each in self._inbox.latest(kind)]

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from redline.demo.page import Page
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
-_STYLE = "body{font:16px/1.6 system-ui;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#222}td,th{padding:.2rem .8rem}"
+_STYLE = "body{font:16px/1.6 system-ui;max-width:44rem;margin:2rem auto;padding:0 1rem}td,th{padding:.2rem .8rem}"
 
 
 def body(page: Page, *, revision: int, vendor: str, edited_at: datetime) -> bytes:
@@ -50,7 +50,7 @@ def _plain(html: str) -> str:
 def _in_sections(html: str) -> str:
     first, *sections = re.split(r"(?=<h2>)", html)
     wrapped = "".join(f'<section class="clause">\n  {section}</section>\n' for section in sections)
-    return f'<main><article>\n{first}{wrapped}</article></main>'
+    return f"<main><article>\n{first}{wrapped}</article></main>"
 
 
 def _with_attributes(html: str) -> str:
@@ -78,7 +78,7 @@ def _rewrapped(block: str) -> str:
 def _underlined(words: str) -> str:
     """Headings underlined, lists with dashes."""
     for mark, line in (("#", "="), ("##", "-")):
-        words = re.sub(rf"(?m)^{mark} (.+)$", lambda heading, line=line: f"{heading[1]}\n{line * 8}", words)
+        words = re.sub(rf"(?m)^{mark} (.+)$", rf"\1\n{line * 8}", words)
     return re.sub(r"(?m)^\* ", "-   ", words)
 
 

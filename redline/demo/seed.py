@@ -54,7 +54,6 @@ def _vendor(vendor: DemoVendor, accounts: Accounts, sites_url: str) -> None:
         # Due at once, so that a board that was left overnight is up to date in seconds.
         Vendor.objects.filter(pk=row.pk).update(homepage_url=home, next_run_at=timezone.now())
     for kind in vendor.pages:
-        former = row.pages.filter(url__endswith=f"/{vendor.slug}/{kind}").first()
-        VendorPage.objects.update_or_create(
-            pk=former and former.pk, defaults={"vendor": row, "kind": kind, "url": f"{home}{kind}"}
-        )
+        page = row.pages.filter(url__endswith=f"/{vendor.slug}/{kind}").first() or VendorPage(vendor=row, kind=kind)
+        page.url = f"{home}{kind}"
+        page.save()

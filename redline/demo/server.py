@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from typing import Any
 
 # Before anything of Twisted's: daphne.server installs the reactor that runs on asyncio.
 from streaming.asgi.daphne import Server  # isort: skip
 
 from channels.routing import get_default_application
 from daphne.endpoints import build_endpoint_description_strings
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 
 from redline.demo.errors import PortTaken
 from redline.demo.listening import Place
+
+# Twisted's reactor is a module that becomes an object when it is installed; no type says so.
+reactor: Any = _reactor
 
 
 def serve(place: Place, *, ready: Callable[[], None], ending: Callable[[], None]) -> None:

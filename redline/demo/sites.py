@@ -1,19 +1,19 @@
 """The vendors' web server, and the receivers of what the demo's policies send: one port of 127.0.0.1.
 
-    sites = Sites(begun={}); sites.start(); …; sites.stop()
+    sites = Sites(mark="org_…"); sites.start(); …; sites.stop()
 
-A port that was used before is used again where it is free, so that the links of former starts still lead somewhere.
-Listens on the loopback address only, and says nothing in the terminal.
+Listens on the loopback address only, and says nothing in the terminal. Refuses a port that is taken: `OSError`. `mark`
+is in each answer's `Server` header, so that a second demo knows whose server it has found.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,23 +31,25 @@ LONGEST_HOOK = 65_536
 
 
 class Sites:
-    """Counts its time from its making; `clock` is in seconds."""
+    """Counts its time from its making; `clock` is in seconds. `begun` is asked once the port is had."""
 
     def __init__(
         self,
         *,
-        begun: Mapping[str, int],
+        mark: str = "",
+        begun: Callable[[], Mapping[str, int]] = dict,
         port: int = 0,
         received: Inbox = inbox,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._server = _Server((ADDRESS, port), _Handler)
+        self._server.sites = self
+        self.software = software(mark)
         self._clock = clock
         self._zero = clock()
         self._inbox = received
-        timeline = Timeline(pages=pages(), begun=begun)
+        timeline = Timeline(pages=pages(), begun=begun())
         self._publishing = Publishing(timeline, inbox=received, started_at=timezone.now())
-        self._server = _bound(port)
-        self._server.sites = self
         self._thread = threading.Thread(target=self._serve, name="demo-sites", daemon=True)
 
     @property
@@ -77,20 +79,24 @@ class Sites:
         self._server.serve_forever(poll_interval=0.1)
 
 
+def software(mark: str) -> str:
+    """Return what the server of this mark calls itself."""
+    return f"redline-demo {mark}".strip()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a reader that keeps its connection would hold up the end
     request_queue_size = 64
     sites: Sites
 
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service for the address's name, which can take seconds to fail.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = ADDRESS, int(self.server_address[1])
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: what fails here is a reader that went away."""
-
-
-def _bound(port: int) -> _Server:
-    with contextlib.suppress(OSError):
-        return _Server((ADDRESS, port), _Handler)
-    return _Server((ADDRESS, 0), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,15 +104,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
+    wbufsize = -1  # head and body in one write: as two, Nagle and delayed ACKs cost 40 ms an answer
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
-        self._write(self.server.sites.get(urlsplit(self.path).path, self.headers), with_body=True)
+    def do_GET(self) -> None:
+        self._write(self._got(), with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
-        self._write(self.server.sites.get(urlsplit(self.path).path, self.headers), with_body=False)
+    def do_HEAD(self) -> None:
+        self._write(self._got(), with_body=False)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > LONGEST_HOOK:
             self.close_connection = True
@@ -123,7 +130,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal belongs to the demo's few lines."""
 
     def version_string(self) -> str:
-        return "redline-demo"
+        return self.server.sites.software
+
+    def _got(self) -> Answer:
+        return self.server.sites.get(urlsplit(self.path).path, dict(self.headers))
 
     def _write(self, answer: Answer, *, with_body: bool) -> None:
         self.send_response(answer.status)

@@ -16,25 +16,25 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from redline.command import BadInput
-from redline.command import Command as BaseCommand
 from redline.demo import browser, server
 from redline.demo.demo import Demo
 from redline.demo.errors import DemoError
 from redline.demo.listening import Place
+from streaming.management.command import BadInput, OneLineCommand
 
 
-class Command(BaseCommand):
+class Command(OneLineCommand):
     help = "Run Redline with fictional vendors whose pages really change: nothing to set up, safe to run again."
-    requires_system_checks: list[str] = []  # `doctor` says what is wrong with a set-up; the demo brings its own
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", default="8000", help="where the board is served (8000)")
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
         parser.add_argument("--no-browser", action="store_true", help="do not open the board in a browser")
 
-    def run(self, *, port: str, host: str, no_browser: bool, **options: Any) -> None:
+    def handle(self, *args: Any, port: str, host: str, no_browser: bool, **options: Any) -> None:
         number = _port(port)
+        if not host.strip("[] "):
+            raise BadInput("--host must be an address to listen on, such as 127.0.0.1.")
         _end_on_signals()
         try:
             with ExitStack() as stack:
@@ -51,8 +51,12 @@ class Command(BaseCommand):
         self.stdout.write(str(demo.prepare()))
         self.stdout.flush()
         demo.start()
-        browse = browse and browser.may_open(sys.stdout)
-        server.serve(place, ready=lambda: browse and browser.open_soon(place.url), ending=demo.end)
+
+        def ready() -> None:
+            if browse and browser.may_open(sys.stdout):
+                browser.open_soon(place.url)
+
+        server.serve(place, ready=ready, ending=demo.end)
 
 
 def _port(text: str) -> int:
