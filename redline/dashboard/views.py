@@ -16,11 +16,10 @@ from django.templatetags.static import static
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from redline.access import CHOSEN_ORG
+from redline.access import CHOSEN_ORG, Access
 from redline.dashboard.page import name_of, orgs_of, page_of
 from redline.dashboard.protection import protected
 from redline.workspaces.models import Org, User
-from streaming import access
 
 
 @method_decorator(protected, name="dispatch")
@@ -43,7 +42,7 @@ def board(request: HttpRequest) -> HttpResponse:
     orgs = orgs_of(user)
     if not orgs:
         return render(request, "dashboard/no_org.html", {"name": name_of(user)})
-    org = _own(orgs, access.current().active_org(request))
+    org = _own(orgs, Access().active_org(request))
     context = {"org": org, "orgs": orgs, "name": name_of(user), "page": page_of(request, user, org)}
     return render(request, "dashboard/board.html", context)
 

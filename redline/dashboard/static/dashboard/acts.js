@@ -31,8 +31,7 @@ export class Acts {
   async #post(id, to, body) {
     try {
       const answer = await this.#rest.post(`changes/${encodeURIComponent(id)}/${PATHS[to]}`, body);
-      if (answer.id === id && answer.changes) this.#store.dispatch({ type: "row", list: "changes", row: changeOf(answer) });
-      else await this.#refresh.row("changes", id);
+      this.#store.dispatch({ type: "row", list: "changes", row: changeOf(answer) });
       this.#store.dispatch({ type: "settle", id });
     } catch (refusal) {
       this.#store.dispatch({ type: "refuse", id, message: sentence(refusal) });

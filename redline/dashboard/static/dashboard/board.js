@@ -56,7 +56,7 @@ function draw() {
   reading.render(store.state, locked());
   now.render(store.state);
   document.body.classList.toggle("is-reading", store.state.open !== null);
-  part("list").inert = phone.matches && store.state.open !== null;
+  for (const id of ["list", "now"]) part(id).inert = phone.matches && store.state.open !== null;
 }
 
 function locked() {

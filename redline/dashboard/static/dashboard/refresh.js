@@ -4,7 +4,8 @@
 // Whatever the stream says while an answer is under way is applied again after it (see journal.js).
 
 import { Journal } from "./journal.js";
-import { LISTS, READERS } from "./rows.js";
+import { Refusal } from "./rest.js";
+import { LISTS } from "./rows.js";
 
 const GATHER = { changes: 40, actions: 400, runs: 1_500, vendors: 1_500 };
 const MOST_SINGLE = 5;
@@ -32,7 +33,7 @@ export class Refresh {
   }
 
   all() {
-    return Promise.all(LISTS.map((list) => this.list(list)));
+    return Promise.all(Object.keys(LISTS).map((list) => this.list(list)));
   }
 
   /** Read a whole list; a second ask while one is under way is served by one more reading after it. */
@@ -41,10 +42,13 @@ export class Refresh {
     this.#loading.set(list, false);
     const mark = this.#journal.begin();
     try {
-      const rows = (await this.#rest.list(list)).map(READERS[list]);
+      const pages = await Promise.all(LISTS[list].loads.map((load) => this.#rest.list(list, load)));
+      const rows = pages.flat().map(LISTS[list].read);
       this.#put({ type: "rows", list, rows }, mark);
     } catch (error) {
       this.#journal.end(mark);
+      this.#loading.delete(list);
+      if (!(error instanceof Refusal)) throw error;
       this.#failed(list, error);
     }
     const again = this.#loading.get(list);
@@ -55,9 +59,10 @@ export class Refresh {
   async row(list, id) {
     const mark = this.#journal.begin();
     try {
-      this.#put({ type: "row", list, row: READERS[list](await this.#rest.get(list, id)) }, mark);
+      this.#put({ type: "row", list, row: LISTS[list].read(await this.#rest.get(list, id)) }, mark);
     } catch (error) {
       this.#journal.end(mark);
+      if (!(error instanceof Refusal)) throw error;
       if (error.status === 404) this.#store.dispatch({ type: "gone", list, id });
       else this.#later(list, AGAIN);
       if (error.status === 401) this.onRefused(error);
@@ -88,7 +93,7 @@ export class Refresh {
   #gathered(list) {
     this.#timers.delete(list);
     const ids = [...this.#store.state.stale].filter((key) => key.startsWith(`${list}/`)).map((key) => key.slice(list.length + 1));
-    if (ids.length > MOST_SINGLE) return this.list(list);
+    if (ids.length && (ids.length > MOST_SINGLE || !LISTS[list].single)) return this.list(list);
     return Promise.all(ids.map((id) => this.row(list, id)));
   }
 }

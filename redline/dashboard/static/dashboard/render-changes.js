@@ -39,7 +39,7 @@ export class ChangesView {
       create: (row) => this.#create(row),
       update: (node, row) => this.#update(node, row, state),
     });
-    this.#keepPut(anchor, made.filter((node) => state.marks.has(`changes/${node.dataset.key}`)));
+    this.#keepPut(anchor, made, (node) => state.marks.has(`changes/${node.dataset.key}`));
     this.#rove();
     this.#renderNote(state, rows.length, nextScan);
   }
@@ -71,9 +71,10 @@ export class ChangesView {
 
   #choose(name) {
     this.#shelf = name;
-    this.#above.clear();
     this.#parts.scroller.scrollTop = 0;
     if (this.#state) this.render(this.#state);
+    this.#above.clear();
+    this.#countAbove();
   }
 
   #renderHead(state) {
@@ -162,18 +163,30 @@ export class ChangesView {
     return node ? { node, top: node.getBoundingClientRect().top } : null;
   }
 
-  #keepPut(anchor, news) {
+  // A row may be read by REST before its event comes: above, it counts all the same; only news slides in.
+  #keepPut(anchor, made, isNews) {
     if (!anchor || !anchor.node.isConnected) {
-      for (const node of news) slideIn(node);
+      this.#parts.scroller.classList.remove("is-held");
+      made.filter(isNews).forEach(slideIn);
       return;
     }
     const moved = anchor.node.getBoundingClientRect().top - anchor.top;
-    if (moved) this.#scroller().scrollTop += moved;
-    for (const node of news) {
+    if (moved) this.#scrollBy(moved);
+    for (const node of made) {
       if (node.getBoundingClientRect().top < this.#viewTop() - 4) this.#above.add(node.dataset.key);
-      else slideIn(node);
+      else if (isNews(node)) slideIn(node);
     }
     this.#countAbove();
+  }
+
+  // A list that is shorter than its window cannot scroll: it gets room below, for as long as somebody reads.
+  #scrollBy(distance) {
+    const scroller = this.#scroller();
+    const wanted = scroller.scrollTop + distance;
+    scroller.scrollTop = wanted;
+    if (scroller.scrollTop >= wanted - 1) return;
+    this.#parts.scroller.classList.add("is-held");
+    scroller.scrollTop = wanted;
   }
 
   #countAbove() {

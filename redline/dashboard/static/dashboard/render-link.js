@@ -22,6 +22,7 @@ export class LinkView {
     say(few, short);
     say(many, long);
     attribute(this.#root, "data-mode", link.mode);
+    this.#root.querySelector("[data-again]").hidden = link.mode !== "stopped";
     this.#trace.show(link.mode);
   }
 

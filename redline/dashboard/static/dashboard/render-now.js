@@ -145,12 +145,12 @@ function pagesWords({ pages = [] }) {
 }
 
 /** Say where a run stands: its stage, or what it came to. */
-export function runWords(state, run) {
+export function runWords(state, run, now = Date.now()) {
   const { current, failed } = progressOf(run);
   if (failed) {
     const reason = run.stages.find((stage) => stage.status === "failed")?.reason;
     const next = state.vendors.get(run.vendorId)?.nextRunAt;
-    return `${current} failed${reason ? `: ${reason}` : ""}${next ? `, again ${clockTime(next)}` : ""}`;
+    return `${current} failed${reason ? `: ${reason}` : ""}${Date.parse(next) > now ? `, again ${clockTime(next)}` : ""}`;
   }
   if (run.status === "running") return current;
   const found = changesOf(state, run);

@@ -95,9 +95,9 @@ export class OpenView {
   }
 
   #history(transitions) {
-    const item = ({ to, by, note, at }) => {
+    const item = ({ toState, by, note, at }) => {
       const who = by === "usr_system" ? "by itself" : `by ${this.#people[by] ?? "somebody who has left"}`;
-      return el("li", {}, `${stateWords(to)} ${who}, `, stamp(el("time", { tabindex: "0" }), at), " ago", note ? ` — ${note}` : "");
+      return el("li", {}, `${stateWords(toState)} ${who}, `, stamp(el("time", { tabindex: "0" }), at), " ago", note ? ` — ${note}` : "");
     };
     return el("ol", { class: "history" }, transitions.map(item));
   }
@@ -106,7 +106,7 @@ export class OpenView {
 const NEXT = { new: "acknowledged", acknowledged: "in-progress", "in-progress": "resolved", snoozed: "acknowledged" };
 
 function labelled(label, content) {
-  return el("section", { class: "labelled" }, el("h4", { text: label }), content);
+  return el("section", { class: "labelled" }, el("h3", { text: label }), content);
 }
 
 function clause(change) {
@@ -114,7 +114,7 @@ function clause(change) {
   return el(
     "section",
     { class: "clause" },
-    el("h4", { text: where }),
+    el("h3", { text: where }),
     change.summary && el("p", { class: "summary", text: change.summary }),
     difference(opsOf(change)),
     sources(change.citations),
@@ -161,7 +161,7 @@ function webAddress(text) {
 function told(actions) {
   const item = (action) => {
     const outcome = { delivered: "✓ delivered", failed: "✕ failed", queued: "… on its way" }[action.status];
-    const detail = [action.target && `to ${action.target}`, action.externalId, action.reason].filter(Boolean).join(", ");
+    const detail = [action.externalId, action.reason].filter(Boolean).join(", ");
     const at = action.deliveredAt ?? action.at ?? action.createdAt;
     return el("li", {}, `${action.kind} ${outcome}${detail ? ` ${detail}` : ""}`, at ? `, ${absolute(at)}` : "");
   };

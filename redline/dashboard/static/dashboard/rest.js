@@ -1,8 +1,6 @@
 // The board's requests. Every one names the org of this page, so that choosing another org in another tab does not
 // change what this one shows. Whatever goes wrong is a `Refusal` with a sentence that can be shown as it is.
 
-const MOST_PAGES = 4;
-
 export class Refusal extends Error {
   constructor({ status, code = "", message, details = {} }) {
     super(message);
@@ -21,13 +19,13 @@ export class Rest {
     this.#fetch = fetch;
   }
 
-  /** Return a list's rows, newest pages first, as many pages as a board needs. */
-  async list(name) {
+  /** Return a list's rows, at most so many pages of them. */
+  async list(name, { query, pages }) {
     const rows = [];
-    let path = this.#path(`${this.#page.api}/${name}`);
-    for (let page = 0; path && page < MOST_PAGES; page += 1) {
+    let path = this.#path(`${this.#page.api}/${name}`, query);
+    for (let page = 0; path && page < pages; page += 1) {
       const body = await this.#ask(path);
-      rows.push(...(body.results ?? [body]));
+      rows.push(...body.results);
       path = body.next ? relative(body.next) : null;
     }
     return rows;

@@ -90,9 +90,8 @@ export function progressOf(run) {
   return { done, total: STAGES.length, current: current?.stage ?? last ?? STAGES[0], failed: Boolean(failed) || run.status === "failed" };
 }
 
-/** Return how many changes a run found: what REST said, else those on the board that name it. */
+/** Return how many changes on the board a run has found. */
 export function changesOf(state, run) {
-  if (Number.isInteger(run.changeCount)) return run.changeCount;
   return [...state.changes.values()].filter((row) => row.runId === run.id).length;
 }
 

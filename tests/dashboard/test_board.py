@@ -1,0 +1,210 @@
+"""The board in a real Chromium against the real server: what a person sees, hears and presses."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser import chromium
+from tests.servers import Server, fresh_database, manage, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers]
+
+PASSWORD = "a-long-word-that-nobody-guesses"
+SEED = """
+from redline.workspaces.models import *
+from redline.monitoring.models import *
+org = Org.objects.create(slug="{slug}", name="Here")
+for name, role in (("ann", "owner"), ("vic", "viewer")):
+    user = User.objects.create_user(name + "-{slug}", password="{password}", first_name=name.title())
+    Membership.objects.create(org=org, user=user, role=role)
+vendor = Vendor.objects.create(org=org, name="Notary", homepage_url="https://notary.example")
+report = ChangeReport.objects.create(org=org, vendor=vendor, severity="P2", headline="Notice grows to 60 days")
+report.changes.create(
+    category="terms", materiality="material", section="7", summary="Longer notice",
+    ops=[["equal", "Notice of "], ["delete", "thirty"], ["insert", "sixty"], ["equal", " days. <b>x</b>"]],
+    citations=[{{"quote": "q", "section": "7", "url": "javascript:alert(1)", "fetchedAt": "2026-01-01T00:00:00Z"}}],
+)
+"""
+FIND = """
+from redline.monitoring.models import *
+vendor = Vendor.objects.get(org__slug="{slug}")
+for number in range({count}):
+    ChangeReport.objects.create(org=vendor.org, vendor=vendor, severity="{severity}", headline="{headline}")
+"""
+
+
+@dataclass(frozen=True)
+class House:
+    server: Server
+    database_url: str
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+@dataclass
+class Desk:
+    house: House
+    slug: str
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+
+    async def shell(self, code: str, **names: object) -> None:
+        text = code.format(slug=self.slug, **names)
+        done = await asyncio.to_thread(manage, "shell", "-c", text, database_url=self.house.database_url)
+        assert done.returncode == 0, done.stderr
+
+    async def find(self, severity: str, headline: str, *, count: int = 1) -> None:
+        """Find changes from another process, as a run does."""
+        await self.shell(FIND, severity=severity, headline=headline, count=count)
+
+    async def sit_down(self, user: str = "ann", **options: Any) -> Page:
+        """Sign in, and wait until the board is live and loaded."""
+        page = await self.browser.new_page(**options)
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        await page.goto(f"{self.house.server.url}/")
+        await page.fill("#id_username", f"{user}-{self.slug}")
+        await page.fill("#id_password", PASSWORD)
+        await page.click("main form button")
+        await expect(page.locator("#link")).to_contain_text("Live")
+        await expect(page.locator(".row")).to_have_count(1)
+        return page
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    url = fresh_database("sqlite")
+    with serve("daphne", database_url=url) as server:
+        yield House(server, url)
+
+
+@pytest.fixture
+async def here(house: House) -> AsyncIterator[Desk]:
+    """A desk in an org of its own, with one open change."""
+    async with chromium() as browser:
+        desk = Desk(house, f"here-{next(house.numbers)}", browser)
+        await desk.shell(SEED, password=PASSWORD)
+        yield desk
+
+
+async def test_a_change_appears_opens_and_is_acted_upon_without_the_mouse(here: Desk) -> None:
+    page = await here.sit_down()
+    await here.find("P1", "Courts go")
+    rows = page.locator(".row")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("P1")
+    await expect(rows.first).to_contain_text("Notary")
+    await expect(page.locator("#spoken")).to_have_text("P1, Notary: Courts go")
+    await expect(page.locator("#link")).to_contain_text("last event")
+
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#open-title")).to_have_text("Notice grows to 60 days")
+    await expect(page.locator("#open ins")).to_have_text("sixty")
+    await expect(page.locator("#open del")).to_have_text("thirty")
+    await page.keyboard.press("a")
+    await expect(rows.nth(1)).to_contain_text("Acknowledged · Ann")
+    await page.keyboard.press("s")
+    await expect(rows.nth(1)).to_contain_text("In progress · Ann")
+    await page.keyboard.press("z")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-part=meta]")).to_contain_text("Snoozed until")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#open")).to_be_hidden()
+    await expect(rows).to_have_count(1)
+    assert here.complaints == []
+
+
+async def test_what_a_page_said_is_text_and_a_strange_address_no_link(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click(".row-button")
+    await expect(page.locator(".diff")).to_contain_text("<b>x</b>")
+    await expect(page.locator(".sources")).to_contain_text("javascript:alert(1)")
+    assert await page.locator(".sources a").count() == 0
+    assert here.complaints == []
+
+
+async def test_what_one_reads_stays_put_when_something_worse_comes_in(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click(".row-button")
+    before = await page.locator(".is-open").bounding_box()
+    await here.find("P1", "Worse", count=20)
+    await expect(page.locator("[data-part=above]")).to_have_text("20 new above")
+    assert await page.locator(".is-open").bounding_box() == before
+    await page.click("[data-part=above]")
+    await expect(page.locator("[data-part=above]")).to_be_hidden()
+    await expect(page.locator(".row").first).to_be_in_viewport()
+
+
+async def test_a_refusal_stands_beside_the_button_and_the_old_state_is_back(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click(".row-button")
+    refusal = {"error": {"code": "conflict", "message": "Somebody was faster.", "requestId": "r"}}
+    await page.route("**/acknowledge?*", lambda route: route.fulfill(status=409, json=refusal))
+    await page.click("text=Acknowledge")
+    await expect(page.locator(".acts [role=alert]")).to_have_text("Somebody was faster.")
+    await expect(page.locator(".row")).to_contain_text("New")
+
+
+async def test_a_viewer_reads_and_is_told_why_he_cannot_act(here: Desk) -> None:
+    page = await here.sit_down("vic")
+    await page.click(".row-button")
+    await expect(page.locator("[data-part=locked]")).to_contain_text("viewer")
+    await page.keyboard.press("a")
+    await expect(page.locator("[data-to=acknowledged]")).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator(".row")).to_contain_text("New")
+
+
+async def test_a_vendor_is_added_and_a_refused_one_keeps_what_was_typed(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click("[data-add]:visible")
+    await page.fill("#vendor-name", "Paper & Sons")
+    await page.fill("#vendor-home", "http://localhost")
+    await page.fill("[name=page]", "ftp://paper.example/terms")
+    await page.click("text=Watch this vendor")
+    await expect(page.locator("[data-error=pages]")).to_contain_text("valid URL")
+    assert await page.input_value("#vendor-name") == "Paper & Sons"
+    await page.fill("#vendor-home", "https://paper.example")
+    await page.fill("[name=page]", "https://paper.example/terms")
+    await page.click("text=Watch this vendor")
+    await expect(page.locator("#add-vendor")).to_be_hidden()
+    await expect(page.locator("[data-part=vendors-summary]")).to_contain_text("2 watched")
+
+
+async def test_a_stream_that_ends_is_said_and_found_again(here: Desk) -> None:
+    page = await here.sit_down()
+    await asyncio.to_thread(here.house.server.terminate)
+    await expect(page.locator("#link")).to_contain_text("Reconnecting")
+    await expect(page.locator("#trace")).to_have_class("trace trace-recovering")
+    await asyncio.to_thread(here.house.server.start)
+    await here.find("P3", "Meanwhile")
+    await expect(page.locator(".row")).to_have_count(2, timeout=40_000)
+    await expect(page.locator("#link")).to_contain_text("Live", timeout=40_000)
+
+
+async def test_a_phone_shows_the_open_change_as_a_sheet_and_nothing_sideways(here: Desk) -> None:
+    page = await here.sit_down(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+    await page.click(".row-button")
+    box = await page.locator("#open").bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 390, 844)
+    await expect(page.locator("#close")).to_be_focused()
+    await page.click("#close")
+    await expect(page.locator(".row-button")).to_be_focused()
+
+
+async def test_the_chosen_theme_outlives_the_page(here: Desk) -> None:
+    page = await here.sit_down(color_scheme="light")
+    await page.click("[data-theme-toggle]")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await page.reload()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
