@@ -1,8 +1,9 @@
 """Streaming: a saved model reaches every browser that may see it, in order, exactly what was committed.
 
 The public door. A domain app imports from here and from `streaming.testing`, nothing deeper:
-`Event`, `Instant` and `Stream` to declare, `Rights` and `Scope` to decide who sees what, and, lazily because
-Django's models may not be imported before the apps are loaded, `StreamedModel` and `emit`.
+`Event`, `Instant` and `Stream` to declare, `Rights` and `Scope` to decide who sees what, the signals of a serving
+process's life, and, lazily because Django's models may not be imported before the apps are loaded, `StreamedModel` and
+`emit`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,23 @@ from streaming.core.event import Event, Instant
 from streaming.core.filter import Scope
 from streaming.core.rights import Rights
 from streaming.core.stream import Stream
+from streaming.signals import serving_started, serving_stopping
 
 if TYPE_CHECKING:
     from streaming.emit import emit
     from streaming.models import StreamedModel
 
-__all__ = ["Event", "Instant", "Rights", "Scope", "Stream", "StreamedModel", "emit"]
+__all__ = [
+    "Event",
+    "Instant",
+    "Rights",
+    "Scope",
+    "Stream",
+    "StreamedModel",
+    "emit",
+    "serving_started",
+    "serving_stopping",
+]
 
 
 def __getattr__(name: str) -> Any:

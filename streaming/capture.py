@@ -60,6 +60,9 @@ def announces(model: type[models.Model], field: str) -> bool:
 def _rules(model: type[models.Model], signal: str) -> list[Rule]:
     concrete = model._meta.concrete_model or model
     lineage = {concrete, *concrete._meta.get_parent_list()} | set(model.__mro__)
+    if signal == "delete":
+        # A child's parents are rows of their own: Django sends their post_delete too, and it would be told twice.
+        lineage -= set(concrete._meta.get_parent_list())
     return [
         rule
         for rule in registry.rules

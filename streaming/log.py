@@ -173,10 +173,9 @@ def fingerprint(uid: UUID | str) -> str:
 
 
 def _instant(value: datetime | str) -> datetime:
-    """Read a time as the ORM gives it, or as SQLite's RETURNING does, whose columns have no declared type."""
-    if isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """Read a time as the ORM gives it, or as SQLite's RETURNING does: as text or, by its version, without a zone."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def batch(org: str, after: str, entries: tuple[Entry, ...]) -> Batch:

@@ -23,7 +23,7 @@ from streaming.asgi.admission import Admission, admit, draining
 from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
-from streaming.asgi.limits import unavailable
+from streaming.asgi.limits import Place, unavailable
 from streaming.asgi.session import Session
 from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import Refused
@@ -81,20 +81,11 @@ class SSEConsumer(StreamConsumer):
             await exchange.start(200, STREAM_HEADERS)
             await exchange.send({"type": "http.response.body", "body": b""})
             return
-        try:
-            places = process.limits.take(
-                user=admission.identity.user_id, org=admission.request.org, address=exchange.address
-            )
-        except Refused:
-            await self._visit(process, admission)  # whose org it is not learns that, and not how full it is
-            raise
-        try:
-            await self._stream(exchange, process, admission)
-        finally:
-            process.limits.give_back(places)
+        await self._stream(exchange, process, admission)
 
     async def _stream(self, exchange: Exchange, process: Process, admission: Admission) -> None:
-        """Register, join, visit, begin; then wait for the end."""
+        """Register, join, visit, take a place, begin; then wait for the end."""
+        places: list[Place] = []
         session = self._session(exchange, process, admission)
         org = process.hub.org(admission.request.org)
         org.attach(session)
@@ -103,6 +94,10 @@ class SSEConsumer(StreamConsumer):
             opening = await self._visit(process, admission)
             if process.draining:
                 raise draining()  # the goodbyes have been said meanwhile; this one would have missed its own
+            # Only now: whose org it is not learns that, and not how full it is.
+            places = process.limits.take(
+                user=admission.identity.user_id, org=admission.request.org, address=exchange.address
+            )
             process.open(session, key=self._key(admission))
             await exchange.start(200, STREAM_HEADERS)
             exchange.scope["headers"] = []  # held for hours otherwise; never the whole scope, servers look into it
@@ -116,6 +111,7 @@ class SSEConsumer(StreamConsumer):
                 raise
         finally:
             session.gone()
+            process.limits.give_back(places)
 
     async def _visit(self, process: Process, admission: Admission) -> Opening:
         opening = await process.visit(admission.request)
@@ -151,9 +147,8 @@ class PollConsumer(StreamConsumer):
         limit, wait, oldest, cursor = _poll_query(exchange)
         request = replace(admission.request, cursor=cursor)
         waiter = Waiter()
-        org = process.hub.org(request.org)
         if wait:
-            org.attach(waiter)
+            process.hub.org(request.org).attach(waiter)
             await process.pump.join(request.org)
         try:
             deadline = process.now() + wait
@@ -164,7 +159,7 @@ class PollConsumer(StreamConsumer):
                     request = replace(request, cursor=answer.cursor)
         finally:
             if wait:
-                org.detach(waiter)
+                process.hub.org(request.org).detach(waiter)
         if isinstance(answer, Refused):
             raise answer
         await exchange.answer(200, answer.body(), headers={"Cache-Control": "no-store"})

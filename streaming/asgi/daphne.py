@@ -53,6 +53,15 @@ class Gate:
 class Server(StockServer):
     """The server of `runserver` and of this module's command line."""
 
+    def run(self) -> None:
+        """Start what serves streams with the reactor: Daphne has no lifespan."""
+        from twisted.internet import reactor
+
+        from streaming.asgi import lifespan
+
+        reactor.callWhenRunning(lambda: asyncio.get_event_loop().call_soon(lifespan.current))
+        super().run()
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "http.response.body" and not message.get("more_body", False):

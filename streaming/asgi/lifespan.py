@@ -29,6 +29,7 @@ from streaming.asgi.watcher import Watcher
 from streaming.asgi.wheel import Wheel
 from streaming.core.entry import Batch
 from streaming.core.errors import CloseReason, Refused
+from streaming.signals import serving_started, serving_stopping
 
 logger = logging.getLogger("streaming.lifespan")
 
@@ -69,9 +70,11 @@ class Process:
         self._sequencer = sequencer.start(self._sequenced)
         self.pump.start()
         self._tasks = [asyncio.create_task(self.watcher.run()), asyncio.create_task(self._tidy())]
+        serving_started.send_robust(self)
 
     async def stop(self) -> None:
         self.drain()
+        await asyncio.to_thread(serving_stopping.send_robust, self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

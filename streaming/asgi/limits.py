@@ -69,6 +69,9 @@ class Limits:
         return places
 
     def give_back(self, places: list[Place]) -> None:
+        """Give back what `take` returned; nothing where it was never reached."""
+        if not places:
+            return
         for place in places:
             self._open[place] -= 1
             if not self._open[place]:

@@ -7,6 +7,7 @@ them for a while, and the watcher asks the heads more often. Consumers never tou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +21,10 @@ from streaming.publisher import poke_message
 logger = logging.getLogger("streaming.pump")
 
 
+PROBE = "_probe"
+"""The group that nobody joins, by which a layer that was away is asked whether it is back."""
+
+
 class Pump:
     def __init__(self, on_poke: Callable[[str, int], None]) -> None:
         self._on_poke = on_poke
@@ -29,6 +34,7 @@ class Pump:
         self._joined: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._broken_until = 0.0
+        self._broke = asyncio.Event()
         self.failures = 0
 
     @property
@@ -68,7 +74,12 @@ class Pump:
     def poke(self, org: str, head: int) -> None:
         """Tell the other processes that an org's log has grown."""
         if not self.embedded:
-            self._keep(self._guarded(self._layer.group_send(wire.group_name(org), poke_message(org, head))))
+            self._keep(self._send(org, poke_message(org, head)))
+
+    async def _send(self, org: str, message: dict[str, Any]) -> None:
+        """Send to an org's group. Only this proves that the layer answers: joining one may ask nobody."""
+        if await self._guarded(self._layer.group_send(wire.group_name(org), message)):
+            self._mended()
 
     async def _join(self, org: str) -> None:
         if self._layer is None or self._mailbox is None:
@@ -89,7 +100,6 @@ class Pump:
             # Whatever a layer raises: nothing depends on it.
             self._failed(error)
             return False
-        self._mended()
         return True
 
     def _failed(self, error: Exception) -> None:
@@ -97,6 +107,7 @@ class Pump:
             logger.warning("channel layer away, polling the log faster: %r", error)
         self.failures += 1
         self._broken_until = asyncio.get_running_loop().time() + conf.streaming.BREAKER_SECONDS
+        self._broke.set()
 
     def _mended(self) -> None:
         if not self.healthy:
@@ -130,9 +141,14 @@ class Pump:
     async def _rejoin(self) -> None:
         """Join again from time to time: a layer that was restarted has forgotten its groups without a word."""
         while True:
-            pause = conf.streaming.REJOIN_EVERY if self.healthy else 1.0
-            await asyncio.sleep(pause)
-            if not self.embedded:
+            if self.healthy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._broke.wait(), conf.streaming.REJOIN_EVERY)
+            else:
+                await asyncio.sleep(1.0)
+                await self._send(PROBE, {"type": "stream.probe"})
+            self._broke.clear()
+            if self.healthy and not self.embedded:
                 await self._join_all()
 
     async def _join_all(self) -> None:

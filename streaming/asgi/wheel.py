@@ -28,7 +28,8 @@ class Wheel:
         self._loop = loop
         self._buckets: dict[int, list[Timed]] = {}
         self._turned = 0
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._armed_at = 0.0
 
     def schedule(self, timed: Timed, at: float) -> None:
         """Have `tick` called at about `at`, unless it will be called earlier anyway."""
@@ -49,10 +50,11 @@ class Wheel:
 
     def _arm(self, at: float) -> None:
         if self._handle is not None:
-            if self._handle.when() <= at:
+            if self._armed_at <= at:  # not the handle's when(): uvloop gives one without it for what is due now
                 return
             self._handle.cancel()
         self._handle = self._loop.call_at(at, self._turn)
+        self._armed_at = at
 
     def _turn(self) -> None:
         self._handle = None

@@ -34,6 +34,7 @@ KNOWN_TO_ASGI = (
     "streaming.redaction",
     "streaming.request_id",
     "streaming.sequencer",
+    "streaming.signals",
     "streaming.snapshot",
 )
 # Those of them whose functions query: the async room hands these to the bridge, it never calls them.
@@ -42,7 +43,9 @@ QUERYING = ("streaming.log", "streaming.sequencer", "streaming.snapshot")
 DOOR = ("streaming", "streaming.testing")
 OWN = ("redline.{app}.models", "redline.{app}.selectors", "redline.{app}.services")
 WORKSPACES = ("redline.workspaces.models", "redline.workspaces.selectors", "redline.workspaces.acting")
-GLUE = ("redline.ids", "redline.errors", "redline.parsers")
+GLUE = ("redline.ids", "redline.errors", "redline.parsers", "redline.rest", "redline.fields", "redline.openapi")
+# What an app of redline is made of beyond the usual files; the rows below say which app has which.
+MONITORING = ("redline.monitoring.*", "redline.monitoring.pipeline.*")
 
 # The demo needs what no domain app does: every app's services, a token to print, an old log to trim.
 STAGE = (
@@ -51,7 +54,9 @@ STAGE = (
     "redline.*.models",
     "redline.*.selectors",
     "redline.*.services",
+    "redline.monitoring.scheduling",
     "streaming.log",
+    "streaming.management.command",
     "streaming.models",
 )
 
@@ -70,7 +75,11 @@ class Row:
 TABLE = (
     # streaming: core <- sync <- asgi
     Row(files="streaming/core/*.py", may=("streaming.core.*",), only=PURE),
-    Row(files="streaming/__init__.py", may=("streaming.core.*", "streaming.emit", "streaming.models"), never=ASYNC),
+    Row(
+        files="streaming/__init__.py",
+        may=("streaming.core.*", "streaming.emit", "streaming.models", "streaming.signals"),
+        never=ASYNC,
+    ),
     Row(files="streaming/publisher.py", may=("streaming.*", "streaming.core.*"), never=ASYNC - {"asyncio", "channels"}),
     Row(files="streaming/checks.py", may=("streaming.*", "streaming.core.*"), never=ASYNC - {"channels"}),
     Row(files="streaming/testing.py", may=("streaming", "streaming.*", "streaming.core.*"), never=ASYNC),
@@ -82,7 +91,7 @@ TABLE = (
     # Commands start things: they may take from every room, but no room takes from them.
     Row(
         files="streaming/management/commands/*.py",
-        may=("streaming", "streaming.*", "streaming.core.*", "streaming.asgi.*"),
+        may=("streaming", "streaming.*", "streaming.core.*", "streaming.asgi.*", "streaming.management.command"),
     ),
     Row(files="streaming/asgi/bridge.py", may=("streaming.*", "streaming.core.*", "streaming.asgi.*")),
     Row(
@@ -100,10 +109,14 @@ TABLE = (
     Row(files="redline/errors.py", may=("streaming", "streaming.core.errors", "streaming.request_id", *GLUE)),
     Row(files="redline/ids.py"),
     Row(files="redline/parsers.py", may=GLUE),
+    Row(files="redline/rest.py", may=(*GLUE, *WORKSPACES, "streaming")),
+    Row(files="redline/fields.py", may=GLUE),
+    Row(files="redline/openapi.py", may=(*GLUE, "streaming", "streaming.authentication")),
     # redline: an app is models <- selectors <- streams and models <- services <- api, and sees no app but workspaces
     Row(files="redline/*/__init__.py", only=PURE),
     Row(files="redline/*/management/__init__.py", only=PURE),
     Row(files="redline/*/management/commands/__init__.py", only=PURE),
+    Row(files="redline/monitoring/apps.py", may=("redline.monitoring.*",)),
     Row(files="redline/*/apps.py"),
     Row(files="redline/*/migrations/*.py", may=("redline.ids", "redline.{app}.models", "streaming.models")),
     # The dashboard is one page: what it shows comes by REST and by the streams.
@@ -113,6 +126,19 @@ TABLE = (
     Row(files="redline/demo/management/commands/*.py", may=("redline.*", "redline.demo.*", *STAGE)),
     Row(files="redline/demo/*.py", may=("redline.*", "redline.demo.*", *STAGE)),
     Row(files="redline/workspaces/acting.py"),
+    # Monitoring's machinery: what runs a vendor through its stages, and the threads and clocks that have it run.
+    *(
+        Row(files=f"redline/monitoring/{name}.py", may=(*MONITORING, *GLUE, *WORKSPACES, *DOOR))
+        for name in "claims records runner publishing delivery outreach workers scheduling serving serializers".split()
+    ),
+    Row(
+        files="redline/monitoring/services.py",
+        may=(*GLUE, *WORKSPACES, *DOOR, *OWN[:2], "redline.monitoring.claims", "redline.monitoring.workers"),
+    ),
+    Row(
+        files="redline/monitoring/api.py",
+        may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.monitoring.serializers", "redline.monitoring.claims"),
+    ),
     Row(files="redline/{app}/models.py", may=("redline.ids", *WORKSPACES, *DOOR)),
     Row(files="redline/{app}/selectors.py", may=("redline.ids", *WORKSPACES, *DOOR, OWN[0])),
     Row(
@@ -123,10 +149,13 @@ TABLE = (
     Row(files="redline/{app}/api.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.services")),
     Row(files="redline/{app}/admin.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN)),
     Row(files="redline/{app}/views.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.services")),
-    Row(files="redline/{app}/urls.py", may=("redline.{app}.api", "redline.{app}.views")),
+    Row(files="redline/{app}/urls.py", may=("redline.{app}.api", "redline.{app}.views", "redline.rest")),
     Row(
         files="redline/{app}/management/commands/*.py",
-        may=(*WORKSPACES, *DOOR, *OWN, "redline.workspaces.services", "redline.{app}.pipeline.*"),
+        may=(
+            *(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.services", "redline.{app}.scheduling"),
+            *("streaming.management.command", "streaming.models"),
+        ),
     ),
     # The pipeline knows no row of any table: text in, findings out, and mail by Django's mail API.
     Row(files="redline/monitoring/pipeline/__init__.py", only=PURE),

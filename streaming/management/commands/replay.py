@@ -149,4 +149,7 @@ def _instant(name: str, text: str | None) -> datetime | None:
         at = datetime(day.year, day.month, day.day, tzinfo=UTC)
     if at is None:
         raise BadInput(f"{name} is a time such as 2026-01-31T09:30:00Z, not {text!r}.")
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    try:
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"{name} must lie in the years 1 to 9999 of UTC, and is {text!r}.") from None
