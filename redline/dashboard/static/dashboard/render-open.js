@@ -88,7 +88,7 @@ export class OpenView {
       row.why && labelled(`Why ${row.severity}`, el("p", { text: row.why })),
       ...row.changes.map((change) => clause(change)),
       row.changes.length === 0 && el("p", { class: "note", text: "This report has no clauses." }),
-      row.recommendation && labelled("Recommended", el("p", { text: row.recommendation })),
+      row.recommendation && labelled("Advice", el("p", { text: row.recommendation })),
       actions.length > 0 && labelled("Told", told(actions)),
       row.transitions.length > 0 && labelled("So far", this.#history(row.transitions)),
     ].filter(Boolean);
