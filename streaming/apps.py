@@ -12,11 +12,11 @@ class StreamingConfig(AppConfig):
     verbose_name = "Streaming"
 
     def ready(self) -> None:
-        import streaming
         from streaming import capture, checks, redaction  # noqa: F401 - importing checks registers them
         from streaming.emit import emit
 
-        streaming.emit = emit  # capture's import has put the module of the same name there
+        # The package's public name; capture's import has put the module of the same name there.
+        vars(self.module)["emit"] = emit
         redaction.install()
         autodiscover_modules("streams")
         capture.connect()

@@ -133,7 +133,7 @@ class SimpleUser(Kind):
 
     def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
         value = headers.get("x-user-id", "").strip()
-        if not conf.streaming.SIMPLE_MODE or not value:
+        if not conf.streaming.SIMPLE_MODE or not value.isprintable() or not value:
             return None
         return Credential(kind=self.name, value=value, asked_org=query.get("org", ""))
 

@@ -22,13 +22,15 @@ def orgs_of(user: User) -> list[str]:
 
 
 def find_org(text: str) -> Org | None:
-    """Return the org of a slug or id."""
+    """Return the org of a slug or id; PostgreSQL cannot even be asked for a text with NUL."""
+    if "\0" in text:
+        return None
     return Org.objects.filter(Q(slug=text) | Q(pk=text)).first()
 
 
 def find_user(text: str) -> User | None:
     """Return the user of an id, username or e-mail; an e-mail that several share names nobody."""
-    if not text:
+    if not text or "\0" in text:
         return None
     found = User.objects.filter(Q(pk=text) | Q(username=text)).first()
     if found is not None:
