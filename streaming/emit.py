@@ -26,6 +26,10 @@ from streaming.models import LogEntry, phrase
 logger = logging.getLogger("streaming.emit")
 
 
+RESOURCE_MAX = 64
+"""What the column holds; SQLite would take more, and PostgreSQL refuse it with an error of its own."""
+
+
 class _Pending(threading.local):
     """Orgs that this thread's transactions have emitted for.
 
@@ -111,6 +115,8 @@ def _row(org: str, announcement: Announcement, at: datetime) -> LogEntry:
         raise EmitError(f"An org's key is 1 to 40 of A-Z a-z 0-9 _ -, not {org!r}.")
     registry.event(event.event_type)
     _check_words(announcement.keys | announcement.audience)
+    if len(announcement.resource) > RESOURCE_MAX:
+        raise EmitError(f"A resource is at most {RESOURCE_MAX} characters, not {len(announcement.resource)}.")
     whole = event.payload()
     data = fit(whole, type=event.event_type, resource=announcement.resource, org=org)
     return LogEntry(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from typing import Any
 
 _SECRETS = re.compile(
@@ -30,6 +31,9 @@ def redact_record(record: logging.LogRecord) -> None:
         record.args = tuple(_argument(value) for value in record.args)
     elif isinstance(record.args, dict):
         record.args = {key: _argument(value) for key, value in record.args.items()}
+    if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+        # Formatters use this text where it is set, and make it from the traceback where it is not.
+        record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
 
 
 def _argument(value: Any) -> Any:

@@ -253,3 +253,9 @@ def test_the_public_door_opens_to_what_it_names() -> None:
     assert doors.StreamedModel is StreamedModel
     with pytest.raises(AttributeError, match="no attribute 'publish'"):
         doors.publish  # noqa: B018 - looking is the act
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_resource_longer_than_its_column_is_refused() -> None:
+    with transaction.atomic(), pytest.raises(EmitError, match="64 characters"):
+        emit(detected(), org="main", resource="r" * 65)

@@ -102,3 +102,12 @@ def test_installing_wraps_whatever_makes_the_records() -> None:
         assert record.getMessage() == "?token=[redacted]"
     finally:
         logging.setLogRecordFactory(usual)
+
+
+def test_a_traceback_that_quotes_a_credential_is_redacted(lines: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError(f"GET /v1/stream?token={SECRET}")
+    except ValueError:
+        logging.getLogger("x").exception("it failed")
+    assert "ValueError" in lines.text
+    assert SECRET not in lines.text
