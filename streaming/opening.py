@@ -1,4 +1,4 @@
-"""One visit to the database that opens many connections: heads, then rights, then, where one is due, the state.
+"""One visit to the database that opens many connections: heads, then rights; then, where one is due, the state.
 
 The order is the promise. Rights older than the head are not rights: what was revoked before the head is seen by the
 read that follows it, what is revoked after it comes as an entry. A snapshot is read after its head, so that everything
@@ -54,7 +54,9 @@ class Opening:
     head: Head
     filter: Filter
     reset: ResetReason | None
-    state: tuple[StateEvent, ...]
+    state: tuple[StateEvent, ...] = ()
+    incarnation: int = 0
+    """Which of the org's logs in this process it belongs to; the hub's, filled in by whoever asked."""
 
 
 def visit(requests: Sequence[Request]) -> list[Opening | Refused]:
@@ -89,8 +91,7 @@ def _open(request: Request, head: Head, found: dict[tuple[str, int], str], right
     reset = request.reset
     if reset is None and request.cursor is not None:
         reset = head.judge(request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX)
-    state = _state(request, chosen) if reset is not None and request.snapshot else ()
-    return Opening(head=head, filter=chosen, reset=reset, state=state)
+    return Opening(head=head, filter=chosen, reset=reset)
 
 
 def scoped(request: Request, rights: Rights | None) -> Filter:
@@ -109,8 +110,11 @@ def forbidden() -> Refused:
     return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
 
 
-def _state(request: Request, chosen: Filter) -> tuple[StateEvent, ...]:
-    """Return the stream's current state as far as the filter lets it through."""
+def state(request: Request, chosen: Filter) -> tuple[StateEvent, ...]:
+    """Return the stream's current state as far as the filter lets it through; to be read after the opening's head.
+
+    A visit of its own, because a slow snapshot is nothing that the openings of others should wait for.
+    """
     if request.stream.snapshot is None:
         return ()
     events = request.stream.snapshot(request.org, chosen.rights)

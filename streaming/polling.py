@@ -66,7 +66,8 @@ def _before_oldest(head: Head) -> Cursor:
 
 def _checked(cursor: Cursor, request: Request, head: Head) -> Cursor:
     found = log.fingerprints([(request.org, cursor.sequence)])
-    reason = head.judge(cursor, found=found.get((request.org, cursor.sequence)), reach=conf.streaming.REPLAY_MAX)
+    # However far behind: a poller reads page by page, and what `after=0` began must be able to go on.
+    reason = head.judge(cursor, found=found.get((request.org, cursor.sequence)), reach=head.sequence)
     if reason is not None:
         raise expired(reason)
     return cursor

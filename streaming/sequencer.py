@@ -38,8 +38,7 @@ _known: set[str] = set()
 def hand_over(orgs: Iterable[str]) -> None:
     """Have the waiting entries of these orgs sequenced: by this process's thread if it has one, else here and now."""
     thread = _thread
-    if thread is not None and thread.is_alive():
-        thread.hand_over(orgs)
+    if thread is not None and thread.is_alive() and thread.hand_over(orgs):
         return
     for batch in sequence(orgs):
         publisher.poke(batch.org, batch.head)
@@ -179,10 +178,14 @@ class Sequencer(threading.Thread):
         self._wake = threading.Condition()
         self._stopping = False
 
-    def hand_over(self, orgs: Iterable[str]) -> None:
+    def hand_over(self, orgs: Iterable[str]) -> bool:
+        """Take these orgs over; False where the thread is ending and may not look again."""
         with self._wake:
+            if self._stopping:
+                return False
             self._orgs.update(orgs)
             self._wake.notify()
+            return True
 
     def stop(self, timeout: float = 5.0) -> None:
         """Finish what was handed over, then end."""

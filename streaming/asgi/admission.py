@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from django.http import QueryDict
 
@@ -162,7 +161,7 @@ def check_origin(exchange: Exchange, identity: Identity) -> None:
     site = exchange.headers.get("sec-fetch-site")
     if site is None:
         origin = exchange.headers.get("origin")
-        same = origin is None or urlsplit(origin).netloc == exchange.headers.get("host", "")
+        same = origin is None or origin.partition("://")[2] == exchange.headers.get("host", "")
     else:
         same = site in ("same-origin", "none")
     if not same:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import InterfaceError, OperationalError, connections
 
-DATABASE_AWAY = (DatabaseError, InterfaceError)
+DATABASE_AWAY = (OperationalError, InterfaceError)
 """What a call raises when the database does not answer."""
 
 P = ParamSpec("P")
@@ -86,6 +86,10 @@ class Coalescer(Generic[Q, R]):
         try:
             answers = await self._bridge.call(self._answer, [question for question, _ in batch])
         except Exception as error:
+            if len(batch) > 1 and not isinstance(error, DATABASE_AWAY):
+                for one in batch:  # one of them is to blame, and the others are not to suffer
+                    await self._serve([one])
+                return
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

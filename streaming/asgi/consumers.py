@@ -23,7 +23,7 @@ from streaming.asgi.admission import Admission, admit, draining
 from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
-from streaming.asgi.limits import Place, unavailable
+from streaming.asgi.limits import unavailable
 from streaming.asgi.session import Session
 from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import Refused
@@ -85,7 +85,6 @@ class SSEConsumer(StreamConsumer):
 
     async def _stream(self, exchange: Exchange, process: Process, admission: Admission) -> None:
         """Register, join, visit, take a place, begin; then wait for the end."""
-        places: list[Place] = []
         session = self._session(exchange, process, admission)
         org = process.hub.org(admission.request.org)
         org.attach(session)
@@ -95,11 +94,16 @@ class SSEConsumer(StreamConsumer):
             if process.draining:
                 raise draining()  # the goodbyes have been said meanwhile; this one would have missed its own
             # Only now: whose org it is not learns that, and not how full it is.
-            places = process.limits.take(
-                user=admission.identity.user_id, org=admission.request.org, address=exchange.address
+            process.supersede(key := self._key(admission))
+            session.hold(
+                process.limits.take(
+                    user=admission.identity.user_id, org=admission.request.org, address=exchange.address
+                )
             )
-            process.open(session, key=self._key(admission))
+            process.open(session, key=key)
             await exchange.start(200, STREAM_HEADERS)
+            while org.incarnation != opening.incarnation:  # the log was replaced while the headers went out
+                opening = await self._visit(process, admission)
             exchange.scope["headers"] = []  # held for hours otherwise; never the whole scope, servers look into it
             exchange.headers.clear()
             session.begin(opening, resume=admission.resume)
@@ -111,7 +115,6 @@ class SSEConsumer(StreamConsumer):
                 raise
         finally:
             session.gone()
-            process.limits.give_back(places)
 
     async def _visit(self, process: Process, admission: Admission) -> Opening:
         opening = await process.visit(admission.request)
@@ -147,13 +150,15 @@ class PollConsumer(StreamConsumer):
         limit, wait, oldest, cursor = _poll_query(exchange)
         request = replace(admission.request, cursor=cursor)
         waiter = Waiter()
-        if wait:
-            process.hub.org(request.org).attach(waiter)
-            await process.pump.join(request.org)
         try:
+            if wait:
+                process.hub.org(request.org).attach(waiter)
+                await process.pump.join(request.org)
             deadline = process.now() + wait
             answer = await process.bridge.call(polling.poll, request, oldest=oldest, limit=limit)
-            while _is_empty(answer) and cursor is not None and await waiter.woken(deadline - process.now()):
+            while _is_empty(answer) and cursor is not None and not process.draining:
+                if not await waiter.woken(deadline - process.now()):
+                    break
                 answer = await process.bridge.call(polling.poll, request, oldest=False, limit=limit)
                 if isinstance(answer, polling.Answer):
                     request = replace(request, cursor=answer.cursor)

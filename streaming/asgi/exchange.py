@@ -1,13 +1,13 @@
 """One HTTP request as the consumers see it, and the ways to answer it whole.
 
-Reads what ASGI gives as it is: header names in lower case, the last value of a header that comes twice, the query as
-Django reads it. The client's address honours `TRUSTED_PROXIES` and nothing else.
+Reads what ASGI gives: header names in lower case, a header that comes twice joined, the query as Django reads it. The
+client's address honours `TRUSTED_PROXIES` and nothing else.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -35,9 +35,7 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.started = False
-        self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())
-        }
+        self.headers = joined(scope.get("headers", ()))
         self.request_id = request_id_of(self.headers.get("x-request-id", ""))
 
     @property
@@ -130,6 +128,17 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": b""})
 
 
+def joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by lower-case name; one that comes several times is joined, as Django does."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+        headers[name] = value
+    return headers
+
+
 ALLOWED = "GET, HEAD, OPTIONS"
 
 STREAM_HEADERS = {
@@ -151,4 +160,5 @@ def _is_among(address: str, trusted: tuple[str, ...]) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     return any(ip in ipaddress.ip_network(network, strict=False) for network in trusted if network != "unix")

@@ -30,6 +30,9 @@ logger = logging.getLogger("streaming.hub")
 CHUNK_ENTRIES = 256
 """The most entries that one chunk looks at: about what one write holds."""
 
+CHUNK_KEPT = 0.05
+"""Seconds for which an encoded chunk is kept for others at the same place."""
+
 FEW = 50
 """Entries that a fill reads first."""
 
@@ -73,10 +76,12 @@ class OrgHub:
         self._loop = asyncio.get_running_loop()
         self.idle_since: float | None = self._loop.time()
         self._filling: asyncio.Task[None] | None = None
+        self._again = False
         self._early: list[Batch] = []
         self._woken = False
         self._not_before = 0.0
         self._chunks: dict[object, Chunk] = {}
+        self._forgetting: asyncio.TimerHandle | None = None
 
     # -- readers ---------------------------------------------------------------------------------------------------
 
@@ -94,6 +99,8 @@ class OrgHub:
     def close(self) -> None:
         if self._filling is not None:
             self._filling.cancel()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
@@ -124,8 +131,11 @@ class OrgHub:
             self.fill()
 
     def fill(self) -> None:
-        """Read what the ring lacks; one fill at a time."""
-        if self._filling is None:
+        """Read what the ring lacks; one fill at a time, and another where more was missed meanwhile."""
+        if self._filling is not None:
+            self._again = True
+        else:
+            self._again = False
             self._filling = asyncio.create_task(self._fill())
             self._filling.add_done_callback(self._filled)
 
@@ -135,7 +145,7 @@ class OrgHub:
         if not task.cancelled() and (error := task.exception()) is not None:
             # The watcher asks again within its interval, and finds the same gap.
             logger.warning("cannot read the log: %s", error, extra={"org": self.org})
-        elif self.ring is None and self.readers and not task.cancelled():
+        elif not task.cancelled() and (self._again or (self.ring is None and self.readers)):
             self.fill()
 
     async def _fill(self) -> None:
@@ -260,7 +270,13 @@ class OrgHub:
             if len(self._chunks) > 1000:
                 self._chunks.clear()
             chunk = self._chunks[key] = encode(chosen, entries)
+            if self._forgetting is None:  # a fan-out forgets its own; those of single readers would stay
+                self._forgetting = self._loop.call_later(CHUNK_KEPT, self._forget_chunks)
         return chunk
+
+    def _forget_chunks(self) -> None:
+        self._forgetting = None
+        self._chunks.clear()
 
     def _rights_that_matter(self, rights: Rights, entries: Sequence[Entry]) -> Rights | None:
         addressed = any(entry.keys or entry.audience for entry in entries)
@@ -320,6 +336,11 @@ class Hub:
     def offer(self, batch: Batch) -> None:
         if batch.org in self.orgs:
             self.orgs[batch.org].offer(batch)
+
+    def wake(self) -> None:
+        """Have every reader of every org look."""
+        for org in self.orgs.values():
+            org.wake()
 
     def poked(self, org: str, head: int) -> None:
         if org in self.orgs:

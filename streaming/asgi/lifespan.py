@@ -17,6 +17,7 @@ import random
 import signal
 import weakref
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from streaming import authentication, conf, opening, sequencer
@@ -91,12 +92,16 @@ class Process:
         for session in list(self.sessions):
             spread = conf.streaming.DRAIN_SPREAD * 1000
             session.close(CloseReason.SHUTDOWN, retry_ms=round(self.uniform(0.05 * spread, spread)))
+        self.hub.wake()  # long polls answer at once
 
-    def open(self, session: Session, *, key: tuple[str, str] | None) -> None:
-        """Count a session in; one with the same key ends the one that came before it."""
+    def supersede(self, key: tuple[str, str] | None) -> None:
+        """End the session that an earlier connection of the same page has, which frees its place."""
         older = self._by_key.get(key) if key is not None else None
         if older is not None:
             older.close(CloseReason.SUPERSEDED)
+
+    def open(self, session: Session, *, key: tuple[str, str] | None) -> None:
+        """Count a session in."""
         if key is not None:
             self._by_key[key] = session
         self.sessions.add(session)
@@ -109,10 +114,15 @@ class Process:
         """Open by one visit to the database; repeated where the org's log was replaced meanwhile."""
         while True:
             org = self.hub.orgs.get(request.org)
-            incarnation = org.incarnation if org is not None else None
+            incarnation = org.incarnation if org is not None else 0
             opened = await self._openings.ask(request)
-            if org is None or org.incarnation == incarnation:
+            if isinstance(opened, Refused):
                 return opened
+            if opened.reset is not None and request.snapshot:
+                state = await self.bridge.call(opening.state, request, opened.filter)
+                opened = replace(opened, state=state)
+            if org is None or org.incarnation == incarnation:
+                return replace(opened, incarnation=incarnation)
 
     def _sequenced(self, batch: Batch) -> None:
         """Take what the sequencer's thread has just committed."""

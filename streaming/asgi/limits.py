@@ -48,6 +48,7 @@ class Limits:
 
     def take(self, *, user: str, org: str, address: str) -> list[Place]:
         """Take a place of each kind, or refuse and take none."""
+        self.check_process()  # again: many may have been admitted since
         wanted = [
             (("user", user), conf.streaming.STREAM_MAX_PER_USER),
             (("org", org), conf.streaming.STREAM_MAX_PER_ORG),

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streaming import conf
+from streaming.asgi.limits import Place
 from streaming.asgi.transport import abort
 from streaming.core import sse
 from streaming.core.cursor import Cursor, ResetReason
@@ -41,16 +42,20 @@ Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 class Session:
     __slots__ = (
         "__weakref__",
+        "_begun",
         "_caught_up",
         "_connection_id",
+        "_cut_at",
         "_ending",
         "_expires_at",
+        "_farewell",
         "_filter",
         "_heartbeat_at",
         "_lagging_since",
         "_lives_until",
         "_named_heartbeat",
         "_org",
+        "_places",
         "_position",
         "_prelude",
         "_process",
@@ -106,6 +111,10 @@ class Session:
         self._lives_until = now + process.uniform(conf.streaming.LIFE_MIN, conf.streaming.LIFE_MAX)
         self._expires_at = None if expires_at is None else now + (expires_at - datetime.now(UTC)).total_seconds()
         self._heartbeat_at = now + self._heartbeat_pause()
+        self._places: list[Place] = []
+        self._farewell: bytes | None = None
+        self._cut_at = 0.0
+        self._begun = False
         self._ending = False
         self._released = False
         self.reason: str | None = None
@@ -113,6 +122,10 @@ class Session:
         self.written = 0
 
     # -- beginning ---------------------------------------------------------------------------------------------------
+
+    def hold(self, places: list[Place]) -> None:
+        """Take over places, which are given back as soon as the session begins to end."""
+        self._places = places
 
     def begin(self, opening: Opening, *, resume: str) -> None:
         """Start where the opening says; the first bytes go out at once, before any replay."""
@@ -136,7 +149,7 @@ class Session:
         self._prelude.append(hello)
         if opening.reset:
             self._tell_reset(opening)
-        self._ready = True
+        self._ready = self._begun = True
         self._process.wheel.schedule(self, self._next_tick())
         self.flush()
 
@@ -265,6 +278,8 @@ class Session:
         self._stalled_since = None
         if last:
             self._end()
+        elif self._farewell is not None:
+            self._part(self._farewell)
         else:
             self.flush()
 
@@ -277,10 +292,10 @@ class Session:
 
     def tick(self, now: float) -> float | None:
         """Do what is due: end a slow, expired or old connection, or send a heartbeat."""
-        if self._ending:  # and has not taken its goodbye
-            if self._stalled_since is not None and now < self._stalled_since + conf.streaming.SLOW_WRITE:
-                return self._stalled_since + conf.streaming.SLOW_WRITE
-            abort(self._send)
+        if self._ending:
+            if now < self._cut_at:
+                return self._cut_at
+            abort(self._send)  # it has not taken its goodbye
             self._end()
             return None
         if self._is_slow(now):
@@ -293,7 +308,9 @@ class Session:
             self._heartbeat_at = now + self._heartbeat_pause()
             if self._writing is None and self._ready:
                 self._write(self._heartbeat())
-        return None if self._released else self._next_tick()
+        if self._released:
+            return None
+        return self._cut_at if self._ending else self._next_tick()
 
     def _is_slow(self, now: float) -> bool:
         stalled, lagging = self._stalled_since, self._lagging_since
@@ -354,17 +371,37 @@ class Session:
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def close(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
-        """Say goodbye and end; a client that cannot take the goodbye is cut off."""
+        """Say goodbye and end, after a write that is under way; whoever does not take it in time is cut off."""
         if self._ending:
             return
         self._ending = True
         self.reason = reason.value
-        if self._writing is not None:
+        self._give_back()
+        body = farewell(reason, retry_ms or round(self._process.uniform(1000, 5000)))
+        if not self._begun:
+            self._end()
+        elif self._writing is None:
+            self._part(body)
+        elif reason is CloseReason.SLOW:
             self._writing.cancel()
             abort(self._send)
             self._end()
-        elif self._write(farewell(reason, retry_ms or round(self._process.uniform(1000, 5000))), last=True):
+        else:
+            self._farewell = body
+            self._cut_within(SHUTDOWN_GRACE if reason is CloseReason.SHUTDOWN else conf.streaming.SLOW_WRITE)
+
+    def _part(self, body: bytes) -> None:
+        """Write the last block."""
+        self._farewell = None
+        if self._write(body, last=True):
             self._end()
+        else:
+            self._cut_within(conf.streaming.SLOW_WRITE)
+
+    def _cut_within(self, seconds: float) -> None:
+        self._cut_at = self._process.now() + seconds
+        if not self._released:
+            self._process.wheel.schedule(self, self._cut_at)
 
     def failed(self) -> None:
         self.close(CloseReason.ERROR)
@@ -380,6 +417,7 @@ class Session:
 
     def _release(self) -> None:
         self._ending = self._released = True
+        self._give_back()
         self._process.wheel.cancel(self)
         self._org.detach(self)
         self._prelude.clear()
@@ -389,8 +427,15 @@ class Session:
             if task is not None and task is not current:
                 task.cancel()
 
+    def _give_back(self) -> None:
+        places, self._places = self._places, []
+        self._process.limits.give_back(places)
+
 
 _NO_END = 1 << 62
+
+SHUTDOWN_GRACE = 0.5
+"""Seconds that a write under way has to finish before a shutdown cuts its connection."""
 
 
 def farewell(reason: CloseReason, retry_ms: int) -> bytes:

@@ -20,6 +20,9 @@ logger = logging.getLogger("streaming.watcher")
 SHARE = 0.05
 """The most of its time that asking may take; the pause is stretched accordingly."""
 
+LONGEST = 5.0
+"""But never beyond this: one slow answer must not make the process deaf."""
+
 
 class Watched(Protocol):
     def reached(self) -> dict[str, int]:
@@ -40,13 +43,12 @@ class Watcher:
         cost = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(max(self._pause(), cost / SHARE))
+            await asyncio.sleep(max(self._pause(), min(cost / SHARE, LONGEST)))
             started = loop.time()
-            await self.ask()
-            cost = loop.time() - started
+            cost = loop.time() - started if await self.ask() else 0.0
 
-    async def ask(self) -> None:
-        """Ask once."""
+    async def ask(self) -> bool:
+        """Ask once; False where no answer came."""
         reached = self._watched.reached()
         try:
             heads = await self._bridge.call(log.heads, list(reached))
@@ -55,8 +57,9 @@ class Watcher:
             if self.database_ok:
                 logger.warning("cannot ask the heads: %s", error)
             self.database_ok = False
-            return
+            return False
         if not self.database_ok:
             logger.info("database back")
         self.database_ok = True
         self._watched.on_heads(reached, heads)
+        return True
