@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -115,10 +116,18 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if iscoroutinefunction(self):
             return self._acall(request)
-        return _finished(request, self.get_response(request))
+        return _finished(request, _refused(request) or self.get_response(request))
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        return _finished(request, await self.get_response(request))
+        return _finished(request, _refused(request) or await self.get_response(request))
+
+
+def _refused(request: HttpRequest) -> HttpResponse | None:
+    """Refuse NUL wherever a look-up would carry it to the database: PostgreSQL cannot even be asked for it."""
+    told = (request.path, unquote(request.META.get("QUERY_STRING", "")), *request.COOKIES.values())
+    if any("\0" in text for text in told):
+        return error_response(request, 400, "A NUL character is no part of any address or cookie here.")
+    return None
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

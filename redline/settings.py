@@ -5,6 +5,7 @@ Every variable is documented in README.md. A bad value raises `ImproperlyConfigu
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,8 +44,27 @@ def whole(name: str, default: int) -> int:
     return value
 
 
+def interval(name: str, default: int) -> int:
+    """Read milliseconds; less than a tenth of a second would be a flood."""
+    value = whole(name, default)
+    if value < 100:
+        raise ImproperlyConfigured(f"{name} has a bad value: {value} ms is less than 100")
+    return value
+
+
 def names(name: str) -> list[str]:
     return [part.strip() for part in setting(name, env.list, []) if part.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """Read addresses and networks; `unix` stands for a Unix socket."""
+    found = names(name)
+    for text in found:
+        try:
+            text == "unix" or ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} has a bad value: {text!r} is no address or network") from None
+    return found
 
 
 def local_secret() -> str:
@@ -66,7 +86,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or local_secret()
 DEBUG = setting("DEBUG", env.bool, False)
 ALLOWED_HOSTS = names("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
-TRUSTED_PROXIES = names("TRUSTED_PROXIES")
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "streaming",  # before daphne: its runserver adds the back-pressure that daphne's lacks
@@ -174,6 +194,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["redline.parsers.LimitedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "redline.errors.envelope_handler",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is nobody's parameter here, and REST framework answers it with 404
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -187,7 +208,7 @@ SPECTACULAR_SETTINGS = {
 STREAMING = {
     "ACCESS": "redline.access.Access",
     "SIMPLE_MODE": setting("SIMPLE_MODE", env.bool, False),
-    "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": whole("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
+    "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": interval("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
     "STREAM_ALLOWED_ORIGINS": names("STREAM_ALLOWED_ORIGINS"),
     "STREAM_RETENTION_DAYS": number("STREAM_RETENTION_DAYS", 7),
     "STREAM_MAX_PER_USER": whole("STREAM_MAX_PER_USER", 10),

@@ -8,7 +8,7 @@ later one is tried, because a client that sends a bad token means that token. Th
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from streaming import access, conf
+from streaming import access, conf, sequencer
 from streaming.core.errors import Refused
 from streaming.core.wire import is_org
 from streaming.models import ApiToken
@@ -85,7 +85,7 @@ class Token(Kind):
         digests = [ApiToken.digest_of(credential.value) for credential in credentials]
         rows = ApiToken.objects.filter(digest__in=set(digests)).select_related("user")
         tokens = {row.digest: row for row in rows if row.is_valid(at=now) and row.user.is_active}
-        _touch(tokens.values(), now)
+        _used(tokens.values(), now)
         return [
             self._identity(tokens.get(digest), credential)
             for digest, credential in zip(digests, credentials, strict=True)
@@ -197,17 +197,25 @@ def _active_org(user: Any, credential: Credential, *, session: Any) -> str | Non
 
 
 _TOUCH_EVERY = 60.0
+_stale: set[int] = set()
 
 
-def _touch(tokens: Any, now: datetime) -> None:
-    """Note the last use, at most once a minute and in one statement."""
-    stale = [
-        token.pk
-        for token in tokens
-        if token.last_used_at is None or (now - token.last_used_at).total_seconds() > _TOUCH_EVERY
-    ]
-    if stale:
-        ApiToken.objects.filter(pk__in=stale).update(last_used_at=now)
+def _used(tokens: Iterable[ApiToken], now: datetime) -> None:
+    """Remember whose last use is to be noted, at most once a minute each."""
+    for token in tokens:
+        if token.last_used_at is None or (now - token.last_used_at).total_seconds() > _TOUCH_EVERY:
+            _stale.add(token.pk)
+
+
+def note_use() -> None:
+    """Write the last uses, in one statement.
+
+    Not part of a look-up: a write waits for other writers, and an answer to a client must not wait for it. A serving
+    process does it every few seconds, any other one after its request was authenticated.
+    """
+    ids = [_stale.pop() for _ in range(len(_stale))]
+    if ids:
+        ApiToken.objects.filter(pk__in=ids).update(last_used_at=timezone.now())
 
 
 @lru_cache(maxsize=1)
@@ -267,6 +275,8 @@ class StreamAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed("Sign in, or send a valid token.", code="unauthenticated")
         if credential.cookie:
             authentication.SessionAuthentication().enforce_csrf(request)
+        if not sequencer.is_serving():
+            note_use()
         return identity.user, identity
 
     def authenticate_header(self, request: Request) -> str:

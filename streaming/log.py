@@ -40,8 +40,21 @@ class Page:
 
 def ensure_heads(orgs: Iterable[str]) -> None:
     """Insert the head rows that are missing, each with an epoch of its own."""
-    rows = [HeadRow(org=org, epoch=secrets.token_hex(4)) for org in sorted(set(orgs))]
+    wanted = set(orgs)
+    rows = [_new_head(org) for org in sorted(wanted - heads(wanted).keys())]
     HeadRow.objects.using(conf.streaming.DATABASE).bulk_create(rows, ignore_conflicts=True)
+
+
+def _new_head(org: str) -> HeadRow:
+    """Return a head for an org without one: at 0, or behind what its log holds where the row was deleted."""
+    kept = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence__isnull=False)
+    last = kept.order_by("-sequence").values_list("sequence", "uid").first()
+    if last is None:
+        return HeadRow(org=org, epoch=secrets.token_hex(4))
+    floor = kept.order_by("sequence").values_list("sequence", flat=True)[0]
+    return HeadRow(
+        org=org, epoch=secrets.token_hex(4), sequence=last[0] or 0, fingerprint=fingerprint(last[1]), floor=floor or 0
+    )
 
 
 def heads(orgs: Collection[str]) -> dict[str, Head]:
@@ -190,11 +203,12 @@ def trim(org: str, *, before: datetime, keep: int) -> int:
     """
     alias = conf.streaming.DATABASE
     rows = LogEntry.objects.using(alias).filter(org=org, sequence__isnull=False)
+    # Before the lock: nothing that is younger can become older meanwhile, and the sequencer is not to wait for a scan.
+    oldest_young = rows.filter(emitted_at__gte=before).aggregate(low=models.Min("sequence"))["low"]
     with transaction.atomic(using=alias, durable=True):
         head_row = HeadRow.objects.using(alias).select_for_update(no_key=True).filter(org=org).first()
         if head_row is None:
             return 0
-        oldest_young = rows.filter(emitted_at__gte=before).aggregate(low=models.Min("sequence"))["low"]
         floor: int = min(oldest_young or head_row.sequence, head_row.sequence - max(keep, 1) + 1)
         if floor <= max(head_row.floor, 1):
             return 0

@@ -59,6 +59,15 @@ def sequence(orgs: Iterable[str]) -> Iterator[Batch]:
             logger.warning("sequencing put off: %s", error, extra={"orgs": len(chunk)})
             connections[conf.streaming.DATABASE].close_if_unusable_or_obsolete()
             return
+        except DatabaseError:
+            # One org's log is broken, and the others are not to wait for it.
+            if len(chunk) > 1:
+                for org in chunk:
+                    yield from sequence([org])
+            else:
+                logger.exception("the log of %s cannot be sequenced", chunk[0])
+                _forget_missing(set(chunk))
+            continue
         yield from batches
         _forget_missing(set(chunk) - locked)
         pending |= _waiting(locked)
@@ -229,6 +238,11 @@ class Sequencer(threading.Thread):
 
 
 _thread: Sequencer | None = None
+
+
+def is_serving() -> bool:
+    """Say whether this process serves streams."""
+    return _thread is not None
 
 
 def start(listener: Callable[[Batch], None]) -> Sequencer:

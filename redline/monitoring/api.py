@@ -21,7 +21,7 @@ from redline.monitoring import services
 from redline.monitoring.claims import AlreadyRunning
 from redline.monitoring.models import Action, ChangeReport, Entitlement, Policy, Run, RunStage, State, Vendor
 from redline.openapi import id_of, listing, operation, query
-from redline.rest import Pages, View, acting_member, administrator, body, checked_id, found, member
+from redline.rest import Member, Pages, View, acting_member, administrator, body, checked_id, found, member
 from redline.workspaces import selectors as people
 
 BY_VENDOR = query("vendorId", "Only of this vendor.")
@@ -201,12 +201,17 @@ class Actions(View):
         return pages.answer(request, Action.objects.filter(org=member(request).org_id), shapes.ActionShape)
 
 
+def _policy_shape(who: Member) -> type[shapes.PolicyShape]:
+    return shapes.PolicyShape if who.role.may_act else shapes.PolicyOutline
+
+
 class Policies(View):
     @listing("listPolicies", "The org's policies, by name.", of=shapes.PolicyShape)
     def get(self, request: Request) -> Response:
         pages = Pages(("name", "pk"))
         pages.check(request)
-        return pages.answer(request, Policy.objects.filter(org=member(request).org_id), shapes.PolicyShape)
+        who = member(request)
+        return pages.answer(request, Policy.objects.filter(org=who.org_id), _policy_shape(who))
 
     @operation("addPolicy", "Add a policy.", takes=shapes.PolicyBody, answers=shapes.PolicyShape, status=201)
     def post(self, request: Request) -> Response:
@@ -219,8 +224,9 @@ class OnePolicy(View):
     @operation("getPolicy", "One policy.", answers=shapes.PolicyShape, parameters=[id_of("a policy")])
     def get(self, request: Request, id: str) -> Response:
         checked_id(id)
-        policy = found(Policy.objects.filter(org=member(request).org_id), id)
-        return Response(shapes.PolicyShape(policy).data)
+        who = member(request)
+        policy = found(Policy.objects.filter(org=who.org_id), id)
+        return Response(_policy_shape(who)(policy).data)
 
     @operation(
         "changePolicy",

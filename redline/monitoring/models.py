@@ -7,6 +7,7 @@ writes nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -224,8 +225,8 @@ class ChangeReport(StreamedModel):
     def clean(self) -> None:
         """Refuse a transition that is not allowed, as a form error."""
         super().clean()
-        was = type(self).objects.filter(pk=self.pk).values_list("state", flat=True).first()
-        check_transition(was, self.state)
+        was, until = stored_state(type(self).objects.filter(pk=self.pk))
+        check_transition(was, self.state, snoozed_until=until)
         if self.state == State.SNOOZED and self.snoozed_until is None:
             raise ValidationError({"snoozed_until": "Say until when."})
 
@@ -233,8 +234,10 @@ class ChangeReport(StreamedModel):
         using = using or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using, savepoint=False):
             rows = type(self).objects.using(using).select_for_update(no_key=True)
-            was = rows.filter(pk=self.pk).values_list("state", flat=True).first()
-            check_transition(was, self.state)
+            was, until = stored_state(rows.filter(pk=self.pk))
+            written = kwargs.get("update_fields")
+            if written is None or "state" in written:
+                check_transition(was, self.state, snoozed_until=until)
             super().save(*args, using=using, **kwargs)
             now = type(self).objects.using(using).values_list("state", flat=True).get(pk=self.pk)
             if was is not None and now != was:
@@ -243,11 +246,20 @@ class ChangeReport(StreamedModel):
                 ).save(using=using)
 
 
-def check_transition(was: str | None, to: str) -> None:
-    """Raise `ValidationError` unless a report in state `was` (None: not saved yet) may be saved in state `to`."""
-    if was is None or was == to or to in TRANSITIONS[was]:
+def stored_state(rows: models.QuerySet[ChangeReport]) -> tuple[str | None, datetime | None]:
+    """Return the state of a report as the database has it, and until when it is snoozed."""
+    return rows.values_list("state", "snoozed_until").first() or (None, None)
+
+
+def check_transition(was: str | None, to: str, *, snoozed_until: datetime | None = None) -> None:
+    """Raise `ValidationError` unless a report in state `was` (None: not saved yet) may be saved in state `to`.
+
+    A snoozed report becomes new by the end of its snooze and by nobody's hand before.
+    """
+    early = was == State.SNOOZED and to == State.NEW and (snoozed_until is None or snoozed_until > timezone.now())
+    if was is None or was == to or (to in TRANSITIONS[was] and not early):
         return
-    allowed = ", ".join(sorted(TRANSITIONS[was])) or "nowhere"
+    allowed = ", ".join(sorted(TRANSITIONS[was] - ({State.NEW} if early else set()))) or "nowhere"
     raise ValidationError({"state": f"A change that is {was} cannot become {to}; it can go to: {allowed}."})
 
 

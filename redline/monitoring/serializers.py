@@ -123,9 +123,12 @@ class ReportShape(CamelSerializer):
     transitions = TransitionShape(many=True)
 
 
-class RouteShape(CamelSerializer):
+class RouteOutline(CamelSerializer):
     kind = Choice(ActionKind.choices)
-    target = serializers.CharField()
+
+
+class RouteShape(RouteOutline):
+    target = serializers.CharField(required=False, help_text="Left out for viewers: a webhook's URL is a secret.")
 
 
 class PolicyShape(CamelSerializer):
@@ -138,6 +141,12 @@ class PolicyShape(CamelSerializer):
     routes = RouteShape(many=True)
     recommendation = serializers.CharField()
     is_active = serializers.BooleanField()
+
+
+class PolicyOutline(PolicyShape):
+    """A policy as who may not act sees it."""
+
+    routes = RouteOutline(many=True)
 
 
 class EntitlementShape(CamelSerializer):

@@ -7,7 +7,6 @@ gives up what is still under way, on the record. A thread holds no database conn
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import queue
 import threading
@@ -80,7 +79,8 @@ class Workers:
 
     def stop(self, timeout: float) -> None:
         """Let what is under way finish within `timeout` seconds, and give up the rest."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping.set()
         for _ in self._threads:
             self._waiting.put(None)
         self.wait(timeout)
@@ -93,8 +93,12 @@ class Workers:
         with self._changed:
             if job.key in self._jobs:
                 return
-            self._jobs[job.key] = job
-        self._waiting.put(job)
+            stopping = self._stopping.is_set()
+            if not stopping:
+                self._jobs[job.key] = job
+                self._waiting.put(job)
+        if stopping:
+            job.give_up()  # nobody would take it any more
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
@@ -134,14 +138,23 @@ def _give_up(run_id: str) -> None:
             claims.bring_forward(vendor, timezone.now())
 
 
-@functools.cache
+_lock = threading.Lock()
+_workers: Workers | None = None
+
+
 def of_this_process() -> Workers:
-    """Return the threads that run what was asked for over REST."""
-    return Workers(name="redline-run")
+    """Return the threads that run what was asked for over REST, started by the first who asks."""
+    global _workers
+    with _lock:
+        if _workers is None:
+            _workers = Workers(name="redline-run")
+        return _workers
 
 
 def stop_this_process(grace: float = 2.0) -> None:
     """Stop those threads, if there ever were any; a later run starts new ones."""
-    if of_this_process.cache_info().currsize:
-        of_this_process().stop(grace)
-        of_this_process.cache_clear()
+    global _workers
+    with _lock:
+        workers, _workers = _workers, None
+    if workers is not None:
+        workers.stop(grace)

@@ -29,6 +29,15 @@ class Org(models.Model):
     id = PublicIdField("org")
     slug = models.SlugField(max_length=40, unique=True, validators=[RegexValidator(r"\A[a-z0-9][a-z0-9-]*\Z")])
     name = models.CharField(max_length=120)
+    sandbox_for = models.OneToOneField(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="sandbox",
+        help_text="The org whose log is replayed here.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:

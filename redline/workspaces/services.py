@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from redline.ids import new_id
 from redline.workspaces import selectors
 from redline.workspaces.models import Membership, Org, Role, User
 
@@ -41,15 +42,27 @@ def ensure_membership(org: Org, user: User, *, role: Role = Role.MEMBER) -> Memb
         return Membership.objects.get_or_create(org=org, user=user, defaults={"role": role})[0]
 
 
+@transaction.atomic
 def sandbox_of(org_id: str) -> Org:
-    """Return the org into which the log of this one is replayed, made with the same members if it is missing."""
+    """Return the org into which the log of this one is replayed, made if it is missing.
+
+    Its members are those of the original, no more and no fewer. It is known by what it belongs to, never by its slug,
+    which may be somebody else's.
+    """
     org = Org.objects.get(pk=org_id)
     sandbox, _ = Org.objects.get_or_create(
-        slug=f"{org.slug[:32]}-sandbox", defaults={"name": f"{org.name} (sandbox)"[:120]}
+        sandbox_for=org,
+        defaults={"slug": _free_slug(f"{org.slug[:32]}-sandbox"), "name": f"{org.name[:110]} (sandbox)"},
     )
-    for membership in org.memberships.all():
-        Membership.objects.get_or_create(org=sandbox, user_id=membership.user_id, defaults={"role": membership.role})
+    members = dict(org.memberships.values_list("user_id", "role"))
+    sandbox.memberships.exclude(user_id__in=members).delete()
+    for user_id, role in members.items():
+        Membership.objects.update_or_create(org=sandbox, user_id=user_id, defaults={"role": role})
     return sandbox
+
+
+def _free_slug(wanted: str) -> str:
+    return wanted if not Org.objects.filter(slug=wanted).exists() else f"{wanted[:32]}-{new_id('org')[4:10].lower()}"
 
 
 def _is_email(text: str) -> bool:

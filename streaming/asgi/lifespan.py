@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from streaming import authentication, conf, opening, sequencer
-from streaming.asgi.bridge import Bridge, Coalescer
+from streaming.asgi.bridge import DATABASE_AWAY, Bridge, Coalescer
 from streaming.asgi.hub import Hub
 from streaming.asgi.limits import Limits
 from streaming.asgi.pump import Pump
@@ -143,6 +143,8 @@ class Process:
             await asyncio.sleep(TIDY_EVERY)
             for org in self.hub.drop_idle(self.now()):
                 self.pump.leave(org)
+            with contextlib.suppress(*DATABASE_AWAY):
+                await self.bridge.call(authentication.note_use)
 
 
 _processes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Process] = weakref.WeakKeyDictionary()

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 from django.core.asgi import get_asgi_application
 
 from streaming.asgi import lifespan, routing
 from streaming.core.stream import registry
-from tests.streaming.asgi.world import Feed, Members, World
+from streaming.models import ApiToken, Head, LogEntry
+from tests.streaming.asgi.world import Feed, Members, Visitors, World
+
+
+@pytest.fixture(scope="session")
+def django_application() -> Any:
+    return get_asgi_application()
 
 
 @pytest.fixture
-async def world(settings: Any, transactional_db: None, closed_connections: None) -> AsyncIterator[World]:
+def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Commit for real, on the threads of the engine; what a world has written is deleted by it.
+
+    pytest-django's own flushes every table and sends the signals after it, which takes as long as most tests here.
+    The name is its name, because it makes the test database only for tests that ask for one by this name.
+    """
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+async def world(
+    settings: Any, django_application: Any, transactional_db: None, closed_connections: None
+) -> AsyncIterator[World]:
     settings.STREAMING = {**settings.STREAMING, "ACCESS": "tests.streaming.asgi.world.Members"}
     settings.ALLOWED_HOSTS = ["testserver.example"]
     feed = Feed()
-    made = World(routing.application(get_asgi_application()), feed, settings)
+    made = World(routing.application(django_application), feed, settings)
     try:
         yield made
         await made.close()
@@ -28,3 +49,9 @@ async def world(settings: Any, transactional_db: None, closed_connections: None)
         Members.rights_in.clear()
         Members.switched_off.clear()
         Members.before_rights = None
+        await sync_to_async(clean_up)()
+
+
+def clean_up() -> None:
+    for rows in (LogEntry.objects, Head.objects, ApiToken.objects, Session.objects, Visitors()):
+        rows.all().delete()

@@ -18,6 +18,8 @@ from streaming.models import Head, LogEntry
 from tests.streaming.asgi.wire import Wire
 from tests.streaming.asgi.world import PATH, Members, Visitor, World
 
+pytestmark = pytest.mark.any_database
+
 POLL = f"{PATH}/poll"
 
 

@@ -10,6 +10,8 @@ from streaming.core.rights import Rights
 from tests.streaming.asgi.wire import Wire
 from tests.streaming.asgi.world import PATH, Members, Noted, Visitor, Whispered, World, eventually
 
+pytestmark = pytest.mark.any_database
+
 POLL = f"{PATH}/poll"
 
 

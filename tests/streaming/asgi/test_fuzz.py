@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
 import orjson
+import pytest
 from django.conf import settings as django_settings
 
 from tests.streaming.asgi.wire import Wire
 from tests.streaming.asgi.world import Noted, Visitor, World
+
+pytestmark = pytest.mark.any_database
 
 PIECES = [
     "",

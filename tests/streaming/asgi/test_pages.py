@@ -3,8 +3,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from streaming import log
 from tests.streaming.asgi.world import World, eventually, numbers
+
+pytestmark = pytest.mark.any_database
 
 
 async def test_all_who_replay_the_same_stretch_share_its_reads(world: World) -> None:
@@ -26,7 +30,7 @@ async def test_never_more_pages_are_read_at_once_than_the_setting_says(world: Wo
 
     async def counted(function: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal under_way, most
-        if function is not log.read:
+        if function is not log.read or kwargs["first"] % 10 != 1:  # the hub reads from its head on
             return await original(function, *args, **kwargs)
         under_way += 1
         most = max(most, under_way)

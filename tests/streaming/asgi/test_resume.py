@@ -178,9 +178,10 @@ async def test_a_thousand_connects_at_random_cursors_while_events_come(world: Wo
     async def connect(number: int) -> None:
         await asyncio.sleep(drawn.uniform(0, 6))
         sequence = drawn.choice(sorted(known)[-120:])
-        wire = await world.opened(visitor, cursor=known[sequence])
-        await wire.next(event="stream.caught_up", within=30)
-        await wire.events(len(wire.of_feed) + drawn.randint(1, 20), within=30)
+        wire = world.wire(visitor=visitor, headers={"Last-Event-ID": known[sequence]})
+        await wire.start(within=60)
+        await wire.next(event="stream.caught_up", within=60)
+        await wire.events(len(wire.of_feed) + drawn.randint(1, 20), within=60)
         await wire.leave()
         world.wires.remove(wire)
         cursors = [one.id or "" for one in wire.of_feed]
@@ -190,6 +191,9 @@ async def test_a_thousand_connects_at_random_cursors_while_events_come(world: Wo
         known.update(zip(got, cursors, strict=True))
 
     writing = asyncio.create_task(sync_to_async(write)())
-    await asyncio.gather(*(connect(number) for number in range(1000)))
-    stop.set()
-    assert await writing >= 1500
+    try:
+        await asyncio.gather(*(connect(number) for number in range(1000)))
+    finally:
+        stop.set()
+        written = await writing
+    assert written >= 1500

@@ -15,6 +15,8 @@ from streaming.core.errors import CloseReason, Refused
 from streaming.core.rights import Rights
 from tests.streaming.asgi.world import Members, Noted, Stated, Whispered, World, eventually, numbers
 
+pytestmark = pytest.mark.any_database
+
 CURSOR = re.compile(r"[0-9a-z]{1,16}\.\d+\.[0-9a-f]{8}")
 
 

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from streaming import Event, Rights, Stream, conf, log
+from streaming import Event, Rights, Stream, log
 from streaming.access import Access
 from streaming.asgi import lifespan
 from streaming.asgi.hub import OrgHub
@@ -66,6 +66,7 @@ class Members(Access):
 
 
 PATH = "/test/stream"
+VISITOR = "visitor-of-the-test-feed-"
 
 
 class Feed:
@@ -116,7 +117,7 @@ class World:
         self, org: str | None = None, *, rights: Rights | None = EVERYTHING, expires_at: datetime | None = None
     ) -> Visitor:
         org = org or self.org()
-        user = await sync_to_async(get_user_model().objects.create)(username=f"visitor{next(_numbers)}")
+        user = await sync_to_async(get_user_model().objects.create)(username=f"{VISITOR}{next(_numbers)}")
         if rights is not None:
             self.grant(user, org, rights)
         row, token = await sync_to_async(ApiToken.issue)(user=user, org=org, expires_at=expires_at)
@@ -210,6 +211,13 @@ class World:
         return self.process.hub.orgs[org]
 
 
+class Visitors:
+    """The users that a world has made, and no others."""
+
+    def all(self) -> Any:
+        return get_user_model().objects.filter(username__startswith=VISITOR)
+
+
 async def eventually(holds: Callable[[], Any], *, within: float = 5.0) -> None:
     """Return as soon as `holds()` is true; it may be a coroutine function."""
     async with asyncio.timeout(within):
@@ -227,7 +235,3 @@ def numbers(blocks: Iterable[Any]) -> Iterator[int]:
     for block in blocks:
         if block.event and block.event.startswith("test."):
             yield block.json["number"]
-
-
-def limit(name: str) -> Any:
-    return getattr(conf.streaming, name)

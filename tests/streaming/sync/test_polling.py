@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from redline.monitoring.streams import org_feed
@@ -152,18 +154,28 @@ def test_what_comes_after_the_head_was_read_is_left_to_the_next_poll(
     assert sequences(answer) == [2, 3]
 
 
-def test_each_bad_cursor_is_refused_with_its_reason(house: House, settings: Settings) -> None:
-    settings.STREAMING = {**settings.STREAMING, "REPLAY_MAX": 4}
+def test_each_bad_cursor_is_refused_with_its_reason(house: House) -> None:
     commit(house.org.pk, range(10))
+    log.trim(house.org.pk, before=timezone.now() + timedelta(days=1), keep=5)
     head = log.head(house.org.pk)
+    gone = Cursor(head.epoch, 5, "00000001")
     bad = {
         "epoch": Cursor("beef", 9, head.fingerprint),
         "ahead": Cursor(head.epoch, 11, head.fingerprint),
-        "truncated": cursor_at(house, 5),
+        "truncated": gone,
         "unknown": Cursor(head.epoch, 9, "ffffffff"),
     }
     assert {reason: expired(ask(house, cursor=cursor)) for reason, cursor in bad.items()} == {one: one for one in bad}
     assert sequences(answered(ask(house, cursor=cursor_at(house, 6)))) == [7, 8, 9, 10]
+
+
+def test_a_poller_that_began_at_the_oldest_can_go_on_however_far_behind_it_is(house: House, settings: Settings) -> None:
+    settings.STREAMING = {**settings.STREAMING, "REPLAY_MAX": 4}
+    commit(house.org.pk, range(10))
+    first = poll(ask(house), oldest=True, limit=3)
+    assert isinstance(first, Answer)
+    assert first.has_more
+    assert sequences(answered(ask(house, cursor=first.cursor))) == list(range(4, 11))
 
 
 def test_a_log_that_is_trimmed_while_it_is_read_is_refused_and_no_gap_is_given(
