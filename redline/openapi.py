@@ -33,7 +33,7 @@ class EnvelopeShape(serializers.Serializer[Any]):
 
 
 class BearerToken(OpenApiAuthenticationExtension):
-    target_class = "streaming.authentication.StreamAuthentication"
+    target_class = "streaming.rest.StreamAuthentication"
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +58,30 @@ def names(name: str) -> list[str]:
     return [part.strip() for part in setting(name, env.list, []) if part.strip()]
 
 
+def flag(name: str) -> bool:
+    """Read yes or no, in any of the usual words; the default is no."""
+    text = os.environ.get(name, "").strip().lower()
+    if text not in YES | NO:
+        raise ImproperlyConfigured(f"{name} has a bad value: {text!r} is neither true nor false")
+    return text in YES
+
+
+YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+def matching(name: str, form: re.Pattern[str], what: str) -> list[str]:
+    """Read a list whose every member has one form."""
+    found = names(name)
+    for text in found:
+        if form.fullmatch(text) is None:
+            raise ImproperlyConfigured(f"{name} has a bad value: {text!r} is not {what}")
+    return found
+
+
+ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+HOST = re.compile(r"[^/\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+
+
 def networks(name: str) -> list[str]:
     """Read addresses and networks; `unix` stands for a Unix socket."""
     found = names(name)
@@ -83,9 +109,9 @@ def local_secret() -> str:
 
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or local_secret()
-DEBUG = setting("DEBUG", env.bool, False)
+DEBUG = flag("DEBUG")
 ALLOWED_HOSTS = names("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
-CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = matching("CSRF_TRUSTED_ORIGINS", ORIGIN, "a full origin such as https://app.example.com")
 TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
@@ -150,8 +176,9 @@ AUTH_PASSWORD_VALIDATORS = [
 
 def database() -> dict[str, Any]:
     """Return the database with the options that the log depends on."""
-    config: dict[str, Any] = dict(setting("DATABASE_URL", env.db_url, f"sqlite:///{BASE_DIR / 'redline.sqlite3'}"))
-    if config["ENGINE"].endswith("sqlite3"):
+    with warnings.catch_warnings(action="ignore"):  # an unknown scheme is told below, in one line
+        config: dict[str, Any] = dict(setting("DATABASE_URL", env.db_url, f"sqlite:///{BASE_DIR / 'redline.sqlite3'}"))
+    if config.get("ENGINE", "").endswith("sqlite3"):
         config["OPTIONS"] = {
             # DEFERRED lost 183 of 240 read-then-write transactions to "database is locked", IMMEDIATE none.
             "transaction_mode": "IMMEDIATE",
@@ -160,10 +187,10 @@ def database() -> dict[str, Any]:
         }
         # The default in-memory test database has no WAL and answers other threads "table is locked".
         config["TEST"] = {"NAME": f"{config['NAME']}.test"}
-    elif config["ENGINE"].endswith("postgresql"):
+    elif config.get("ENGINE", "").endswith("postgresql") and config.get("NAME"):
         config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 10, "timeout": 10}}
     else:
-        raise ImproperlyConfigured("DATABASE_URL has a bad value: use sqlite:///… or postgres://…")
+        raise ImproperlyConfigured("DATABASE_URL has a bad value: use sqlite:///file or postgres://user@host/name")
     return config
 
 
@@ -188,7 +215,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["streaming.authentication.StreamAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["streaming.rest.StreamAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["redline.parsers.LimitedJSONParser"],
@@ -207,9 +234,11 @@ SPECTACULAR_SETTINGS = {
 
 STREAMING = {
     "ACCESS": "redline.access.Access",
-    "SIMPLE_MODE": setting("SIMPLE_MODE", env.bool, False),
+    "SIMPLE_MODE": flag("SIMPLE_MODE"),
     "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": interval("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
-    "STREAM_ALLOWED_ORIGINS": names("STREAM_ALLOWED_ORIGINS"),
+    "STREAM_ALLOWED_ORIGINS": matching(
+        "STREAM_ALLOWED_ORIGINS", ORIGIN, "a full origin such as https://app.example.com"
+    ),
     "STREAM_RETENTION_DAYS": number("STREAM_RETENTION_DAYS", 7),
     "STREAM_MAX_PER_USER": whole("STREAM_MAX_PER_USER", 10),
     "STREAM_MAX_PER_ORG": whole("STREAM_MAX_PER_ORG", 1_000),
@@ -220,8 +249,10 @@ STREAMING = {
 }
 
 SCHEDULER_CADENCE_SECONDS = number("SCHEDULER_CADENCE_SECONDS", 900)
-REDLINE_ALLOW_PRIVATE_FETCH = setting("REDLINE_ALLOW_PRIVATE_FETCH", env.bool, False)
-REDLINE_FETCH_HOSTS = names("REDLINE_FETCH_HOSTS")
+if not SCHEDULER_CADENCE_SECONDS:
+    raise ImproperlyConfigured("SCHEDULER_CADENCE_SECONDS has a bad value: it is a number of seconds, more than 0")
+REDLINE_ALLOW_PRIVATE_FETCH = flag("REDLINE_ALLOW_PRIVATE_FETCH")
+REDLINE_FETCH_HOSTS = matching("REDLINE_FETCH_HOSTS", HOST, "a host:port")
 
 LOGGING = {
     "version": 1,

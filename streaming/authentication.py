@@ -21,10 +21,8 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from rest_framework import authentication, exceptions
-from rest_framework.request import Request
 
-from streaming import access, conf, sequencer
+from streaming import access, conf
 from streaming.core.errors import Refused
 from streaming.core.wire import is_org
 from streaming.models import ApiToken
@@ -255,29 +253,3 @@ def identify_many(credentials: Sequence[Credential]) -> list[Identity | None]:
 def unauthenticated() -> Refused:
     """The one answer to a missing, bad, expired, used or revoked credential."""
     return Refused(401, "unauthenticated", "Sign in, or send a valid token.", headers=CHALLENGE)
-
-
-class StreamAuthentication(authentication.BaseAuthentication):
-    """The same credentials for Django REST framework; `request.auth` is the `Identity`.
-
-    A session also needs the CSRF token for anything but reading, as with DRF's own session class.
-    """
-
-    def authenticate(self, request: Request) -> tuple[Any, Identity] | None:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        credential = find(headers, request.query_params)
-        if credential is None:
-            return None
-        identity = identify_many([credential])[0]
-        if identity is None:
-            if credential.cookie:
-                return None
-            raise exceptions.AuthenticationFailed("Sign in, or send a valid token.", code="unauthenticated")
-        if credential.cookie:
-            authentication.SessionAuthentication().enforce_csrf(request)
-        if not sequencer.is_serving():
-            note_use()
-        return identity.user, identity
-
-    def authenticate_header(self, request: Request) -> str:
-        return CHALLENGE["WWW-Authenticate"]

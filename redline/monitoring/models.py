@@ -229,6 +229,8 @@ class ChangeReport(StreamedModel):
         check_transition(was, self.state, snoozed_until=until)
         if self.state == State.SNOOZED and self.snoozed_until is None:
             raise ValidationError({"snoozed_until": "Say until when."})
+        if self.state == State.RESOLVED and not self.resolution:
+            raise ValidationError({"resolution": "Say how it was resolved."})
 
     def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
         using = using or router.db_for_write(type(self), instance=self)
@@ -259,8 +261,9 @@ def check_transition(was: str | None, to: str, *, snoozed_until: datetime | None
     early = was == State.SNOOZED and to == State.NEW and (snoozed_until is None or snoozed_until > timezone.now())
     if was is None or was == to or (to in TRANSITIONS[was] and not early):
         return
-    allowed = ", ".join(sorted(TRANSITIONS[was] - ({State.NEW} if early else set()))) or "nowhere"
-    raise ValidationError({"state": f"A change that is {was} cannot become {to}; it can go to: {allowed}."})
+    allowed = ", ".join(sorted(TRANSITIONS[was] - ({State.NEW} if early else set())))
+    way = f"it can become {allowed}" if allowed else "it stays as it is"
+    raise ValidationError({"state": f"A change that is {was} cannot become {to}; {way}."})
 
 
 class Category(models.TextChoices):

@@ -28,7 +28,7 @@ class Command(OneLineCommand):
     help = "Emit a test event into an org's log; prints its cursor."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("org", metavar="ORG")
+        parser.add_argument("org", metavar="ORG", help="the org, by slug or id")
         parser.add_argument("type", metavar="TYPE")
         parser.add_argument("json", metavar="JSON", help="the event's payload")
         parser.add_argument("--count", type=int, default=1, metavar="N", help="emit it N times")

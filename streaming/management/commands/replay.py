@@ -58,7 +58,7 @@ class Command(OneLineCommand):
     help = "Append copies of a stretch of an org's log to another org, by default its sandbox."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("org", metavar="ORG")
+        parser.add_argument("org", metavar="ORG", help="the org, by slug or id")
         parser.add_argument("--after", metavar="CURSOR", help="begin behind this cursor")
         parser.add_argument("--since", metavar="T", help="from this time on (ISO 8601; UTC where no zone is given)")
         parser.add_argument("--until", metavar="T", help="up to this time, excluded")
@@ -74,6 +74,8 @@ class Command(OneLineCommand):
         speed = options["speed"]
         if not 0 <= speed < float("inf"):
             raise BadInput("--speed is a number from 0 up.")
+        if since and before and since >= before:
+            raise BadInput("--since must be earlier than --until.")
         org = org_key(options["org"])
         head = log.head(org)
         stretch = Stretch(
@@ -91,7 +93,7 @@ class Command(OneLineCommand):
         to = org_key(options["to"]) if options["to"] else access.current().sandbox_of(org)
         if count:
             self._copy(stretch, count, to, head.epoch, speed)
-        self.stdout.write(f"{count} events copied to {to}.")
+        self.stdout.write(f"{count} events copied to {to}; look at them with: manage.py tail {to}")
 
     def _describe(self, stretch: Stretch, count: int) -> None:
         by_type = stretch.rows().values_list("type").annotate(n=models.Count("id")).order_by("type")

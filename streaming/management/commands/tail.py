@@ -21,7 +21,7 @@ class Command(OneLineCommand):
     help = "Follow an org's log; ends with Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("org", metavar="ORG")
+        parser.add_argument("org", metavar="ORG", help="the org, by slug or id")
         parser.add_argument("--after", metavar="CURSOR", help="begin behind this cursor instead of at the end")
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
 

@@ -23,13 +23,13 @@ from streaming import authentication
 from streaming.authentication import (
     Credential,
     Kind,
-    StreamAuthentication,
     find,
     identify_many,
     note_use,
     unauthenticated,
 )
 from streaming.models import ApiToken
+from streaming.rest import StreamAuthentication
 from tests.streaming.sync.conftest import House
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]

@@ -36,7 +36,7 @@ def test_replaying_from_another_process_copies_into_the_sandbox(house: House) ->
     commit(house.org.pk, range(3), keys=["k"])
     done = manage("replay", "acme", "--speed", "0", database_url=database_url())
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"3 events copied to {sandbox()}.\n"
+    assert done.stdout == f"3 events copied to {sandbox()}; look at them with: manage.py tail {sandbox()}\n"
     originals, copies = entries(house.org.pk), entries(sandbox())
     assert [copy.replay_of for copy in copies] == [str(entry.cursor) for entry in originals]
     assert [(copy.type, copy.data, copy.keys) for copy in copies] == [

@@ -1,0 +1,37 @@
+"""The streams' credentials for Django REST framework; the one module that needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from streaming import sequencer
+from streaming.authentication import CHALLENGE, Identity, find, identify_many, note_use
+
+
+class StreamAuthentication(authentication.BaseAuthentication):
+    """The same credentials for Django REST framework; `request.auth` is the `Identity`.
+
+    A session also needs the CSRF token for anything but reading, as with DRF's own session class.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Identity] | None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        credential = find(headers, request.query_params)
+        if credential is None:
+            return None
+        identity = identify_many([credential])[0]
+        if identity is None:
+            if credential.cookie:
+                return None
+            raise exceptions.AuthenticationFailed("Sign in, or send a valid token.", code="unauthenticated")
+        if credential.cookie:
+            authentication.SessionAuthentication().enforce_csrf(request)
+        if not sequencer.is_serving():
+            note_use()
+        return identity.user, identity
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE["WWW-Authenticate"]
