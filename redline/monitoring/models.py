@@ -218,6 +218,8 @@ class ChangeReport(StreamedModel):
 
     note = ""
     """What the next transition will be recorded with; not a column."""
+    moment: datetime | None = None
+    """When the next transition happens, for whoever has a clock of its own; not a column."""
 
     def __str__(self) -> str:
         return self.headline
@@ -226,7 +228,7 @@ class ChangeReport(StreamedModel):
         """Refuse a transition that is not allowed, as a form error."""
         super().clean()
         was, until = stored_state(type(self).objects.filter(pk=self.pk))
-        check_transition(was, self.state, snoozed_until=until)
+        check_transition(was, self.state, snoozed_until=until, at=self.moment)
         if self.state == State.SNOOZED and self.snoozed_until is None:
             raise ValidationError({"snoozed_until": "Say until when."})
         if self.state == State.RESOLVED and not self.resolution:
@@ -239,7 +241,7 @@ class ChangeReport(StreamedModel):
             was, until = stored_state(rows.filter(pk=self.pk))
             written = kwargs.get("update_fields")
             if written is None or "state" in written:
-                check_transition(was, self.state, snoozed_until=until)
+                check_transition(was, self.state, snoozed_until=until, at=self.moment)
             super().save(*args, using=using, **kwargs)
             now = type(self).objects.using(using).values_list("state", flat=True).get(pk=self.pk)
             if was is not None and now != was:
@@ -253,12 +255,15 @@ def stored_state(rows: models.QuerySet[ChangeReport]) -> tuple[str | None, datet
     return rows.values_list("state", "snoozed_until").first() or (None, None)
 
 
-def check_transition(was: str | None, to: str, *, snoozed_until: datetime | None = None) -> None:
+def check_transition(
+    was: str | None, to: str, *, snoozed_until: datetime | None = None, at: datetime | None = None
+) -> None:
     """Raise `ValidationError` unless a report in state `was` (None: not saved yet) may be saved in state `to`.
 
     A snoozed report becomes new by the end of its snooze and by nobody's hand before.
     """
-    early = was == State.SNOOZED and to == State.NEW and (snoozed_until is None or snoozed_until > timezone.now())
+    ended = snoozed_until is not None and snoozed_until <= (at or timezone.now())
+    early = was == State.SNOOZED and to == State.NEW and not ended
     if was is None or was == to or (to in TRANSITIONS[was] and not early):
         return
     allowed = ", ".join(sorted(TRANSITIONS[was] - ({State.NEW} if early else set())))

@@ -66,7 +66,7 @@ def _wake(pk: str, now: datetime) -> bool:
         report = snoozed.select_for_update(no_key=True).filter(pk=pk).first()
         if report is None:
             return False
-        report.state, report.snoozed_until = State.NEW, None
+        report.state, report.snoozed_until, report.moment = State.NEW, None, now
         report.save(update_fields=["state", "snoozed_until"])
         return True
 

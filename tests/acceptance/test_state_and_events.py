@@ -175,7 +175,7 @@ def a_state_is_saved_as_the_admin_does(on: Monitored) -> Act:
     report = on.report()
 
     def act() -> None:
-        report.state = State.RESOLVED
+        report.state, report.resolution = State.RESOLVED, "accepted"
         report.full_clean()
         report.save()
 
