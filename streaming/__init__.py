@@ -17,8 +17,8 @@ from streaming.core.stream import Stream
 from streaming.signals import serving_started, serving_stopping
 
 if TYPE_CHECKING:
-    from streaming.emit import emit
     from streaming.models import StreamedModel
+    from streaming.outbox import emit
 
 __all__ = [
     "Event",
@@ -39,9 +39,7 @@ def __getattr__(name: str) -> Any:
 
         return StreamedModel
     if name == "emit":
-        from streaming.emit import emit
+        from streaming.outbox import emit
 
-        # The import has just put the module of the same name here, which is not what the door offers.
-        globals()["emit"] = emit
         return emit
     raise AttributeError(f"module 'streaming' has no attribute {name!r}")

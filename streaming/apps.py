@@ -13,10 +13,7 @@ class StreamingConfig(AppConfig):
 
     def ready(self) -> None:
         from streaming import capture, checks, redaction  # noqa: F401 - importing checks registers them
-        from streaming.emit import emit
 
-        # The package's public name; capture's import has put the module of the same name there.
-        vars(self.module)["emit"] = emit
         redaction.install()
         autodiscover_modules("streams")
         capture.connect()

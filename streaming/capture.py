@@ -18,7 +18,7 @@ from django.db.models import signals
 
 from streaming.core.event import Announcement
 from streaming.core.stream import Rule, registry
-from streaming.emit import emit_many
+from streaming.outbox import emit_many
 
 logger = logging.getLogger("streaming.capture")
 

@@ -19,7 +19,7 @@ from streaming.core.event import Announcement
 from streaming.core.filter import Filter
 from streaming.core.rights import Rights
 from streaming.core.stream import Stream
-from streaming.emit import fit
+from streaming.outbox import fit
 
 logger = logging.getLogger("streaming.opening")
 

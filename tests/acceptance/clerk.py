@@ -28,9 +28,9 @@ from redline.monitoring.models import ChangeReport, Vendor  # noqa: E402
 from redline.monitoring.streams import ChangeDetected, ChangeStateChanged  # noqa: E402
 from redline.workspaces.models import Membership, Org, User  # noqa: E402
 from streaming import log  # noqa: E402
-from streaming.emit import emit_many  # noqa: E402
 from streaming.models import ApiToken, LogEntry  # noqa: E402
 from streaming.models import Head as HeadRow  # noqa: E402
+from streaming.outbox import emit_many  # noqa: E402
 
 
 def org() -> dict[str, str]:

@@ -22,9 +22,9 @@ from redline.workspaces.models import Membership, Org, Role, User
 from streaming import Event, Rights
 from streaming.asgi import lifespan, routing
 from streaming.core.event import Announcement
-from streaming.emit import emit_many
 from streaming.models import ApiToken, LogEntry
 from streaming.models import Head as HeadRow
+from streaming.outbox import emit_many
 from tests import services
 from tests.acceptance import projects, seeds
 from tests.acceptance.direct import Exchange, get

@@ -77,7 +77,7 @@ TABLE = (
     Row(files="streaming/core/*.py", may=("streaming.core.*",), only=PURE),
     Row(
         files="streaming/__init__.py",
-        may=("streaming.core.*", "streaming.emit", "streaming.models", "streaming.signals"),
+        may=("streaming.core.*", "streaming.outbox", "streaming.models", "streaming.signals"),
         never=ASYNC,
     ),
     Row(files="streaming/publisher.py", may=("streaming.*", "streaming.core.*"), never=ASYNC - {"asyncio", "channels"}),

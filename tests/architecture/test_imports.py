@@ -104,7 +104,7 @@ def test_domain_apps_take_only_what_the_door_of_streaming_offers() -> None:
         ("redline/monitoring/services.py", "from redline.payments.models import Stream"),
         ("redline/monitoring/services.py", "from redline.monitoring import api"),
         ("redline/monitoring/api.py", "from redline.monitoring import streams"),
-        ("redline/monitoring/api.py", "from streaming.emit import emit"),
+        ("redline/monitoring/api.py", "from streaming.outbox import emit"),
         ("redline/monitoring/apps.py", "import redline.monitoring.streams"),
         ("redline/monitoring/pipeline/compare.py", "from django.db import models"),
         ("redline/monitoring/pipeline/compare.py", "from redline.monitoring.models import Run"),

@@ -14,9 +14,9 @@ from streaming.core.cursor import Cursor
 from streaming.core.errors import EmitError, UnknownEvent
 from streaming.core.event import CONTROL_PREFIX, Event
 from streaming.core.stream import registry
-from streaming.emit import emit_many
 from streaming.management.command import BadInput, OneLineCommand, org_key
 from streaming.models import LogEntry
+from streaming.outbox import emit_many
 
 TOGETHER = 100
 """Events that share a transaction when no rate is asked for."""

@@ -20,9 +20,9 @@ from rich.progress import Progress
 
 from streaming import access, conf, log
 from streaming.core.stream import registry
-from streaming.emit import append_copies
 from streaming.management.command import BadInput, OneLineCommand, cursor_option, org_key, position_of
 from streaming.models import LogEntry
+from streaming.outbox import append_copies
 
 AT_ONCE = 200
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streaming import log
-from streaming.asgi.hub import Chunk, OrgHub, encode
+from streaming.asgi.org import Chunk, OrgHub, encode
 from streaming.core.cursor import Head, ResetReason
 from streaming.core.entry import Batch, Entry
 from streaming.core.filter import Filter, Scope

@@ -20,14 +20,14 @@ from django.db import transaction
 from streaming import Event, Rights, Stream, log
 from streaming.access import Access
 from streaming.asgi import lifespan
-from streaming.asgi.hub import OrgHub
 from streaming.asgi.lifespan import Process
+from streaming.asgi.org import OrgHub
 from streaming.core.cursor import Cursor, Head
 from streaming.core.event import Announcement
 from streaming.core.rights import EVERYTHING
-from streaming.emit import emit_many
 from streaming.models import ApiToken, LogEntry
 from streaming.models import Head as HeadRow
+from streaming.outbox import emit_many
 from tests.streaming.asgi.wire import Wire
 
 _numbers = itertools.count(1)

@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from redline.monitoring.streams import ChangeDetected
 from streaming import log
 from streaming.core.entry import Entry
-from streaming.emit import emit_many
 from streaming.models import LogEntry
+from streaming.outbox import emit_many
 
 _numbers = itertools.count(1)
 

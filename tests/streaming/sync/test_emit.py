@@ -15,8 +15,8 @@ from streaming import sequencer
 from streaming.core import sse
 from streaming.core.errors import EmitError, NotInTransaction, UnknownEvent, WrongDatabase
 from streaming.core.event import Event
-from streaming.emit import append_copies, emit, emit_many, fit
 from streaming.models import LogEntry
+from streaming.outbox import append_copies, emit, emit_many, fit
 from tests.streaming.sync.conftest import House
 from tests.streaming.sync.sample import commit, detected, entries, headlines, new_org, sequences
 from tests.streaming.sync.together import elsewhere

@@ -12,9 +12,9 @@ from django.utils import timezone
 from redline.monitoring.models import Entitlement
 from redline.workspaces.models import Org
 from streaming import log
-from streaming.emit import emit
 from streaming.management.commands import replay as command
 from streaming.models import LogEntry
+from streaming.outbox import emit
 from tests.servers import manage
 from tests.streaming.sync.conftest import House
 from tests.streaming.sync.sample import commit, database_url, detected, entries, headlines, sequences

@@ -9,8 +9,8 @@ from django.db import connection, connections, transaction
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from streaming import log, sequencer
-from streaming.emit import emit
 from streaming.models import Head, LogEntry
+from streaming.outbox import emit
 from tests.streaming.sync.sample import commit, detected, headlines, new_org, sequences, waiting
 from tests.streaming.sync.together import elsewhere, together
 

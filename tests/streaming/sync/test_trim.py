@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from streaming import log
 from streaming.core.cursor import Cursor, ResetReason
-from streaming.emit import emit
 from streaming.models import Head, LogEntry
+from streaming.outbox import emit
 from tests.streaming.sync.sample import commit, detected
 from tests.streaming.sync.together import elsewhere
 

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from streaming.emit import emit
 from streaming.models import LogEntry
+from streaming.outbox import emit
 from tests.streaming.sync.conftest import House
 from tests.streaming.sync.sample import commit, detected, new_org
 

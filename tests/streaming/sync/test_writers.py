@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from streaming import sequencer
 from streaming.core.entry import Batch
 from streaming.core.stream import registry
-from streaming.emit import emit
+from streaming.outbox import emit
 from tests.processes import wait_until
 from tests.streaming.sync.history import History, Written, check
 from tests.streaming.sync.sample import detected, entries, new_org

@@ -16,8 +16,8 @@ from typing import Any
 from django.db import transaction
 
 from streaming import log
-from streaming.emit import emit, emit_many
 from streaming.models import LogEntry
+from streaming.outbox import emit, emit_many
 from tests.streaming.sync.history import History, Read, Written
 from tests.streaming.sync.sample import detected
 

@@ -23,7 +23,7 @@ from streaming.core.event import Announcement, Event
 from streaming.core.stream import registry
 from streaming.models import LogEntry, phrase
 
-logger = logging.getLogger("streaming.emit")
+logger = logging.getLogger("streaming.outbox")
 
 
 RESOURCE_MAX = 64
