@@ -4,26 +4,24 @@
                          ▲                    │
                          └──── log replaced ──┘          (any state ──client gone──► ended)
 
-Replay and live are the same loop: `flush` takes what stands at `position` and writes it, whether it comes from a page
-or from the ring. It is a plain function: it steps `send` once, and only if that suspends is a task made, for this one
-write; until it ends the session is *stalled* and nothing is composed for it. The connection's own task only waits for
-the client to leave: one task a connection is 13 KB, a writer and a watcher 15, the stock consumer 16.
+Replay and live are the same loop: `flush` takes what stands at the position and writes it, whether it comes from a page
+or from the ring. While a write is under way nothing is composed, so a slow client costs no memory. The connection's own
+task only waits for the client to leave: one task a connection is 13 KB, a writer and a watcher 15, the stock consumer
+16.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import types
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streaming import conf
 from streaming.asgi.limits import Place
-from streaming.asgi.transport import abort
+from streaming.asgi.writer import Send, Writer
 from streaming.core import sse
 from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import CloseReason, Refused
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from streaming.asgi.lifespan import Process
 
 logger = logging.getLogger("streaming.session")
-
-Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Session:
@@ -65,15 +61,12 @@ class Session:
         "_replayed",
         "_request",
         "_resetting",
-        "_send",
         "_shown",
-        "_stalled_since",
         "_target",
         "_task",
-        "_writing",
+        "_writer",
         "bucket",
         "reason",
-        "written",
     )
 
     def __init__(
@@ -90,7 +83,7 @@ class Session:
         now = process.now()
         self._process = process
         self._request = request
-        self._send = send
+        self._writer = Writer(send, now=process.now, done=self._written, lost=self._lost)
         self._task = task
         self._connection_id = connection_id
         self._named_heartbeat = named_heartbeat
@@ -103,10 +96,8 @@ class Session:
         self._caught_up = False
         self._ready = False
         self._prelude: deque[bytes] = deque()
-        self._writing: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._resetting: asyncio.Task[None] | None = None
-        self._stalled_since: float | None = None
         self._lagging_since: float | None = None
         self._lives_until = now + process.uniform(conf.streaming.LIFE_MIN, conf.streaming.LIFE_MAX)
         self._expires_at = None if expires_at is None else now + (expires_at - datetime.now(UTC)).total_seconds()
@@ -119,7 +110,6 @@ class Session:
         self._released = False
         self.reason: str | None = None
         self.bucket = 0
-        self.written = 0
 
     # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +164,7 @@ class Session:
 
     def flush(self) -> None:
         """Write what stands next; returns at once."""
-        if self._writing is not None or self._ending or not self._ready:
+        if self._writer.busy or self._ending or not self._ready:
             return
         body = self._next()
         if body is None:
@@ -249,33 +239,16 @@ class Session:
 
     def _write(self, body: bytes, *, last: bool = False) -> bool:
         """Start one write; True if it went through without waiting."""
-        self.written += len(body)
-        writing = self._send({"type": "http.response.body", "body": body, "more_body": not last})
-        try:
-            waiting = writing.send(None)
-        except StopIteration:
+        if self._writer.write(body, last=last):
             return True
-        except Exception as error:
-            self._lost(error)
-            return False
-        now = self._process.now()
-        self._stalled_since = now
-        if self._caught_up and self._lagging_since is None:
-            self._lagging_since = now
-        self._writing = asyncio.create_task(self._finish(resumed(writing, waiting), last=last))
-        self._process.wheel.schedule(self, now + conf.streaming.SLOW_WRITE)
+        if self._writer.busy_since is not None:
+            if self._caught_up and self._lagging_since is None:
+                self._lagging_since = self._writer.busy_since
+            self._process.wheel.schedule(self, self._writer.busy_since + conf.streaming.SLOW_WRITE)
         return False
 
-    async def _finish(self, writing: Awaitable[None], *, last: bool) -> None:
-        try:
-            await writing
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self._lost(error)
-            return
-        self._writing = None
-        self._stalled_since = None
+    def _written(self, last: bool) -> None:
+        """Go on after a write that had to wait."""
         if last:
             self._end()
         elif self._farewell is not None:
@@ -295,7 +268,7 @@ class Session:
         if self._ending:
             if now < self._cut_at:
                 return self._cut_at
-            abort(self._send)  # it has not taken its goodbye
+            self._writer.abort()  # it has not taken its goodbye
             self._end()
             return None
         if self._is_slow(now):
@@ -306,14 +279,14 @@ class Session:
             self.close(CloseReason.ROTATED)
         elif now >= self._heartbeat_at:
             self._heartbeat_at = now + self._heartbeat_pause()
-            if self._writing is None and self._ready:
+            if not self._writer.busy and self._ready:
                 self._write(self._heartbeat())
         if self._released:
             return None
         return self._cut_at if self._ending else self._next_tick()
 
     def _is_slow(self, now: float) -> bool:
-        stalled, lagging = self._stalled_since, self._lagging_since
+        stalled, lagging = self._writer.busy_since, self._lagging_since
         return (stalled is not None and now - stalled >= conf.streaming.SLOW_WRITE) or (
             lagging is not None and now - lagging >= conf.streaming.SLOW_LAG
         )
@@ -335,8 +308,8 @@ class Session:
         due = min(self._heartbeat_at, self._lives_until)
         if self._expires_at is not None:
             due = min(due, self._expires_at)
-        if self._stalled_since is not None:
-            due = min(due, self._stalled_since + conf.streaming.SLOW_WRITE)
+        if self._writer.busy_since is not None:
+            due = min(due, self._writer.busy_since + conf.streaming.SLOW_WRITE)
         if self._lagging_since is not None:
             due = min(due, self._lagging_since + conf.streaming.SLOW_LAG)
         return due
@@ -380,11 +353,10 @@ class Session:
         body = farewell(reason, retry_ms or round(self._process.uniform(1000, 5000)))
         if not self._begun:
             self._end()
-        elif self._writing is None:
+        elif not self._writer.busy:
             self._part(body)
         elif reason is CloseReason.SLOW:
-            self._writing.cancel()
-            abort(self._send)
+            self._writer.abort()
             self._end()
         else:
             self._farewell = body
@@ -423,7 +395,8 @@ class Session:
         self._prelude.clear()
         self._process.sessions.discard(self)
         current = asyncio.current_task()
-        for task in (self._writing, self._reading, self._resetting):
+        self._writer.cancel()
+        for task in (self._reading, self._resetting):
             if task is not None and task is not current:
                 task.cancel()
 
@@ -456,19 +429,3 @@ def _joined(blocks: list[bytes], limit: int) -> list[bytes]:
         parts.append(block)
         size += len(block)
     return [*writes, b"".join(parts)]
-
-
-@types.coroutine
-def resumed(writing: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was stepped once by hand and waits for `waiting`."""
-    while True:
-        step: Callable[[Any], Any]
-        value: Any
-        try:
-            step, value = writing.send, (yield waiting)
-        except BaseException as error:
-            step, value = writing.throw, error
-        try:
-            waiting = step(value)
-        except StopIteration:
-            return

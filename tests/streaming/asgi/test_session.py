@@ -310,7 +310,7 @@ async def test_nothing_is_composed_for_a_stalled_client_and_nothing_is_lost_for_
         await world.note(visitor.org, 20, start=20 * number)
         await quick.events(20 * number)
     assert len(slow.of_feed) == 0
-    assert sum(one._writing is not None for one in world.process.sessions) == 1
+    assert sum(one._writer.busy for one in world.process.sessions) == 1
     slow.release()
     assert list(numbers(await slow.events(100))) == list(range(20, 120))
     assert slow.sends <= 6, "what had come meanwhile goes out together"
@@ -398,7 +398,7 @@ async def test_a_write_that_fails_after_waiting_ends_the_session_too(world: Worl
     one = session(world)
     wire.hold()
     await world.note(visitor.org, 1)
-    await eventually(lambda: one._writing is not None)
+    await eventually(lambda: one._writer.busy)
     assert wire._free is not None
     wire._free.set_exception(OSError("closed"))
     await wire.finished()
@@ -566,10 +566,14 @@ class frozen_watcher:  # noqa: N801 - reads as the condition that it is
 
         self._process.watcher.ask = nothing  # type: ignore[method-assign]
         self._process._spread = lambda batch: None  # type: ignore[method-assign]
+        # An answer that was under way already would tell of it all the same.
+        self._on_heads = self._process.hub.on_heads
+        self._process.hub.on_heads = lambda reached, heads: None  # type: ignore[method-assign]
 
     async def __aexit__(self, *_: object) -> None:
         self._process.watcher.ask = self._ask  # type: ignore[method-assign]
         self._process._spread = self._spread  # type: ignore[method-assign]
+        self._process.hub.on_heads = self._on_heads  # type: ignore[method-assign]
 
 
 async def test_a_log_replaced_while_a_session_opens_is_opened_anew(world: World) -> None:
