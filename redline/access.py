@@ -50,6 +50,9 @@ class Access(BaseAccess):
     def find_user(self, text: str) -> Any | None:
         return selectors.find_user(text)
 
+    def users_of_subjects(self, subjects: Collection[str]) -> dict[str, Any]:
+        return dict(selectors.users_of_subjects(subjects))
+
 
 def _rights(role: Role | None, user_id: str) -> Rights | None:
     if role is None:

@@ -2,6 +2,7 @@
 
 Holds for REST views, for Django's own refusals (404, CSRF, a bad host) and for what nobody expected, which is a 500
 without detail. `X-Request-ID` is taken from the request where it is well-formed, else made, and is on every response.
+No error page shows a credential, not even those that Django makes for developers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from rest_framework import exceptions
@@ -19,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from streaming.core.errors import Refused
+from streaming.redaction import redact
 from streaming.request_id import request_id_of
 
 logger = logging.getLogger("redline.errors")
@@ -132,6 +135,10 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     response["X-Request-ID"] = request_id_of(request.META.get("HTTP_X_REQUEST_ID", ""), request)
+    if settings.DEBUG and response.status_code >= 400 and isinstance(response, HttpResponse):
+        # Django's own pages for developers show the query and every variable on the way to the error.
+        response.content = redact(response.text).encode(response.charset or "utf-8")
+        response["Content-Length"] = str(len(response.content))
     return response
 
 

@@ -42,6 +42,12 @@ class Body(CamelSerializer):
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else ()
         if unknown:
             raise serializers.ValidationError({key[:100]: ["This key is not known here."] for key in unknown[:10]})
+        if self.parent is not None and isinstance(data, Mapping):  # a change may leave out keys, but not of its parts
+            missing = [name for name, field in self.fields.items() if field.required and name not in data]
+            if missing:
+                raise serializers.ValidationError(
+                    {name: [self.fields[name].error_messages["required"]] for name in missing}
+                )
         return super().to_internal_value(data)
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+
+from redline.channel_layer import channel_layer
+from redline.database import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -28,6 +32,14 @@ def setting(name: str, read: Callable[..., T], default: Any, **options: Any) -> 
         return read(f"\0{name}", default=default, **options)
     try:
         return read(name, **options)
+    except Exception as error:
+        raise ImproperlyConfigured(f"{name} has a bad value: {str(error).splitlines()[0]}") from None
+
+
+def parsed(name: str, read: Callable[[str], T], default: str) -> T:
+    """Read a variable by a function of its text, which raises ValueError for a bad one."""
+    try:
+        return read(os.environ.get(name, "").strip() or default)
     except Exception as error:
         raise ImproperlyConfigured(f"{name} has a bad value: {str(error).splitlines()[0]}") from None
 
@@ -174,29 +186,33 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 
-def database() -> dict[str, Any]:
-    """Return the database with the options that the log depends on."""
-    with warnings.catch_warnings(action="ignore"):  # an unknown scheme is told below, in one line
-        config: dict[str, Any] = dict(setting("DATABASE_URL", env.db_url, f"sqlite:///{BASE_DIR / 'redline.sqlite3'}"))
-    if config.get("ENGINE", "").endswith("sqlite3"):
-        config["OPTIONS"] = {
-            # DEFERRED lost 183 of 240 read-then-write transactions to "database is locked", IMMEDIATE none.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
-        }
-        # The default in-memory test database has no WAL and answers other threads "table is locked".
-        config["TEST"] = {"NAME": f"{config['NAME']}.test"}
-    elif config.get("ENGINE", "").endswith("postgresql") and config.get("NAME"):
-        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 10, "timeout": 10}}
-    else:
-        raise ImproperlyConfigured("DATABASE_URL has a bad value: use sqlite:///file or postgres://user@host/name")
+def cache(url: str) -> dict[str, Any]:
+    """Return the settings of the cache at `url`; no request waits for a Redis that hangs."""
+    config: dict[str, Any] = dict(env.cache_url_config(url))
+    if config["BACKEND"] == environ.REDIS_DRIVER:
+        config["OPTIONS"] = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0, **config.get("OPTIONS", {})}
     return config
 
 
-DATABASES = {"default": database()}
-CHANNEL_LAYERS = {"default": setting("CHANNELS_URL", env.channels_url, "inmemory://")}
-CACHES = {"default": setting("CACHE_URL", env.cache_url, "locmemcache://")}
+DATABASES = {
+    "default": parsed(
+        "DATABASE_URL",
+        partial(database, pool_size=whole("DATABASE_POOL_SIZE", 10)),
+        f"sqlite:///{BASE_DIR / 'redline.sqlite3'}",
+    )
+}
+CHANNEL_LAYERS = {
+    "default": parsed(
+        "CHANNELS_URL",
+        partial(
+            channel_layer,
+            sentinel_master=setting("CHANNELS_SENTINEL_MASTER", env.str, ""),
+            encryption_keys=names("CHANNELS_ENCRYPTION_KEYS"),
+        ),
+        "inmemory://",
+    )
+}
+CACHES = {"default": parsed("CACHE_URL", cache, "locmemcache://")}
 vars().update(setting("EMAIL_URL", env.email_url, "consolemail://"))
 
 LANGUAGE_CODE = "en"
@@ -213,6 +229,12 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
+if flag("HTTPS_ONLY"):
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the proxy in front sets it, whatever a client sent
+    SECURE_HSTS_SECONDS = whole("HSTS_SECONDS", 3_600)
+# HSTS for subdomains and in browsers' own lists is for the owner of the whole domain to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["streaming.rest.StreamAuthentication"],
@@ -232,7 +254,37 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [],  # enums stand where they are used; hoisted, half of them would be named by a hash
 }
 
+
+def jwt_secret(text: str) -> str:
+    """Check the secret of HS256: no shorter than what it makes."""
+    if text and len(text.encode()) < 32:
+        raise ValueError("it is shorter than 32 bytes")
+    return text
+
+
+def jwks_url(text: str) -> str:
+    """Check where the keys of RS256 and ES256 are to be had: what comes without TLS, anybody may have written."""
+    target = urlsplit(text)
+    own = DEBUG or target.hostname in ("localhost", "127.0.0.1", "::1")
+    if text and not (target.hostname and (target.scheme == "https" or (own and target.scheme == "http"))):
+        raise ValueError("it is no https:// address")
+    return text
+
+
+JWT = {
+    "JWT_SECRET": parsed("JWT_SECRET", jwt_secret, ""),
+    "JWT_JWKS_URL": parsed("JWT_JWKS_URL", jwks_url, ""),
+    "JWT_ISSUER": parsed("JWT_ISSUER", str, ""),
+    "JWT_AUDIENCE": parsed("JWT_AUDIENCE", str, ""),
+    "JWT_ORG_CLAIM": parsed("JWT_ORG_CLAIM", str, ""),
+}
+if JWT["JWT_SECRET"] or JWT["JWT_JWKS_URL"]:
+    for needed in ("JWT_ISSUER", "JWT_AUDIENCE"):
+        if not JWT[needed]:
+            raise ImproperlyConfigured(f"{needed} has a bad value: it is needed where JSON Web Tokens are taken")
+
 STREAMING = {
+    **JWT,
     "ACCESS": "redline.access.Access",
     "SIMPLE_MODE": flag("SIMPLE_MODE"),
     "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": interval("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
@@ -260,5 +312,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"streaming": {"level": "INFO"}, "redline": {"level": "INFO"}},
+    "loggers": {
+        "streaming": {"level": "INFO"},
+        "redline": {"level": "INFO"},
+        # A traceback a second while Redis is away; streaming says once that it is, and once that it is back.
+        "channels_redis": {"level": "CRITICAL"},
+    },
 }

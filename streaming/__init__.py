@@ -1,9 +1,9 @@
 """Streaming: a saved model reaches every browser that may see it, in order, exactly what was committed.
 
 The public door. A domain app imports from here and from `streaming.testing`, nothing deeper:
-`Event`, `Instant` and `Stream` to declare, `Rights` and `Scope` to decide who sees what, the signals of a serving
-process's life, and, lazily because Django's models may not be imported before the apps are loaded, `StreamedModel` and
-`emit`.
+`Event`, `Instant`, `Stream` and `grants` to declare, `Rights` and `Scope` to decide who sees what, the signals of a
+serving process's life, and, lazily because Django's models may not be imported before the apps are loaded,
+`StreamedModel`, `emit` and `recheck`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from streaming.core.event import Event, Instant
 from streaming.core.filter import Scope
 from streaming.core.rights import Rights
-from streaming.core.stream import Stream
+from streaming.core.stream import Stream, grants
 from streaming.signals import serving_started, serving_stopping
 
 if TYPE_CHECKING:
     from streaming.models import StreamedModel
     from streaming.outbox import emit
+    from streaming.revocation import recheck
 
 __all__ = [
     "Event",
@@ -28,6 +29,8 @@ __all__ = [
     "Stream",
     "StreamedModel",
     "emit",
+    "grants",
+    "recheck",
     "serving_started",
     "serving_stopping",
 ]
@@ -42,4 +45,8 @@ def __getattr__(name: str) -> Any:
         from streaming.outbox import emit
 
         return emit
+    if name == "recheck":
+        from streaming.revocation import recheck
+
+        return recheck
     raise AttributeError(f"module 'streaming' has no attribute {name!r}")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from streaming.models import ApiToken, Head, LogEntry
 
@@ -60,5 +59,7 @@ class ApiTokenAdmin(ReadOnly):
 
     @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
-        count = tokens.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
-        self.message_user(request, f"{count} tokens revoked.")
+        valid = tokens.filter(revoked_at__isnull=True)
+        for token in valid:
+            token.revoke()
+        self.message_user(request, f"{len(valid)} tokens revoked.")

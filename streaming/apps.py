@@ -12,8 +12,9 @@ class StreamingConfig(AppConfig):
     verbose_name = "Streaming"
 
     def ready(self) -> None:
-        from streaming import capture, checks, redaction  # noqa: F401 - importing checks registers them
+        from streaming import capture, checks, redaction, revocation  # noqa: F401 - importing checks registers them
 
         redaction.install()
         autodiscover_modules("streams")
         capture.connect()
+        revocation.connect()

@@ -8,21 +8,19 @@ later one is tried, because a client that sends a bad token means that token. Th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth import get_user
 from django.core.signals import setting_changed
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from streaming import access, conf
+from streaming import access, conf, cookies
 from streaming.core.errors import Refused
 from streaming.core.wire import is_org
 from streaming.models import ApiToken
@@ -51,7 +49,7 @@ class Identity:
     """
 
     user: Any
-    org: str | None
+    org: str | None = None
     credential: Credential
     expires_at: datetime | None = None
     token_id: int | None = None
@@ -74,20 +72,34 @@ class Kind:
         """Return who each stands for; None for what is bad, expired or revoked."""
         raise NotImplementedError
 
+    def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        """Return whom each still stands for; `org` need only be told where the credential is bound to one.
+
+        Asked about thousands of open streams every few seconds: override to spare the look-ups that choose an org.
+        """
+        return self.identify(credentials)
+
 
 class Token(Kind):
     """API tokens, wherever they are carried."""
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         now = timezone.now()
-        digests = [ApiToken.digest_of(credential.value) for credential in credentials]
-        rows = ApiToken.objects.filter(digest__in=set(digests)).select_related("user")
-        tokens = {row.digest: row for row in rows if row.is_valid(at=now) and row.user.is_active}
+        tokens = self._valid(credentials, now)
         _used(tokens.values(), now)
-        return [
-            self._identity(tokens.get(digest), credential)
-            for digest, credential in zip(digests, credentials, strict=True)
-        ]
+        return self._identities(tokens, credentials)
+
+    def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        return self._identities(self._valid(credentials, timezone.now()), credentials)
+
+    def _valid(self, credentials: Sequence[Credential], now: datetime) -> dict[str, ApiToken]:
+        """Return the tokens that are good now, by digest."""
+        digests = {ApiToken.digest_of(credential.value) for credential in credentials}
+        rows = ApiToken.objects.filter(digest__in=digests).select_related("user").defer("hint", "label", "created_at")
+        return {row.digest: row for row in rows if row.is_valid(at=now) and row.user.is_active}
+
+    def _identities(self, tokens: Mapping[str, ApiToken], credentials: Sequence[Credential]) -> list[Identity | None]:
+        return [self._identity(tokens.get(ApiToken.digest_of(one.value)), one) for one in credentials]
 
     def _identity(self, token: ApiToken | None, credential: Credential) -> Identity | None:
         if token is None:
@@ -136,13 +148,15 @@ class SimpleUser(Kind):
         return Credential(kind=self.name, value=value, asked_org=query.get("org", ""))
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        found = self.verify(credentials)
+        return [one and replace(one, org=_active_org(one.user, one.credential, session=None)) for one in found]
+
+    def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return [self._one(credential) for credential in credentials]
 
     def _one(self, credential: Credential) -> Identity | None:
         user = access.current().find_user(credential.value)
-        if user is None or not user.is_active:
-            return None
-        return Identity(user=user, org=_active_org(user, credential, session=None), credential=credential)
+        return Identity(user=user, credential=credential) if user is not None and user.is_active else None
 
 
 class SessionCookie(Kind):
@@ -159,24 +173,20 @@ class SessionCookie(Kind):
         return Credential(kind=self.name, value=key, asked_org=query.get("org", ""), cookie=True)
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
-        return [self._one(credential) for credential in credentials]
+        return self._identities(credentials, choose_org=True)
 
-    def _one(self, credential: Credential) -> Identity | None:
-        request = HttpRequest()
-        request.session = _session_store()(credential.value)
-        user = get_user(request)
-        if not user.is_authenticated or not user.is_active:
+    def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
+        return self._identities(credentials, choose_org=False)
+
+    def _identities(self, credentials: Sequence[Credential], *, choose_org: bool) -> list[Identity | None]:
+        found = cookies.signed_in({credential.value for credential in credentials})
+        return [self._identity(found.get(one.value), one, choose_org=choose_org) for one in credentials]
+
+    def _identity(self, found: cookies.SignedIn | None, credential: Credential, *, choose_org: bool) -> Identity | None:
+        if found is None:
             return None
-        return Identity(
-            user=user,
-            org=_active_org(user, credential, session=request.session),
-            credential=credential,
-            expires_at=request.session.get_expiry_date(),
-        )
-
-
-def _session_store() -> Any:
-    return import_module(settings.SESSION_ENGINE).SessionStore
+        org = _active_org(found.user, credential, session=found.data) if choose_org else None
+        return Identity(user=found.user, org=org, credential=credential, expires_at=found.expires_at)
 
 
 def _active_org(user: Any, credential: Credential, *, session: Any) -> str | None:
@@ -242,11 +252,22 @@ def find(headers: Mapping[str, str], query: QueryDict) -> Credential | None:
 
 def identify_many(credentials: Sequence[Credential]) -> list[Identity | None]:
     """Return who each credential stands for, by one look-up per kind."""
+    return _by_kind(credentials, lambda kind, some: kind.identify(some))
+
+
+def verify_many(credentials: Sequence[Credential]) -> list[Identity | None]:
+    """Return whom each credential still stands for; their orgs are known already."""
+    return _by_kind(credentials, lambda kind, some: kind.verify(some))
+
+
+def _by_kind(
+    credentials: Sequence[Credential], ask: Callable[[Kind, Sequence[Credential]], list[Identity | None]]
+) -> list[Identity | None]:
     found: dict[int, Identity | None] = {}
     for name, kind in kinds().items():
         mine = [index for index, credential in enumerate(credentials) if credential.kind == name]
         if mine:
-            found.update(zip(mine, kind.identify([credentials[index] for index in mine]), strict=True))
+            found.update(zip(mine, ask(kind, [credentials[index] for index in mine]), strict=True))
     return [found.get(index) for index in range(len(credentials))]
 
 

@@ -16,6 +16,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models import signals
 
+from streaming import revocation
 from streaming.core.event import Announcement
 from streaming.core.stream import Rule, registry
 from streaming.outbox import emit_many
@@ -41,9 +42,8 @@ def connect_deletes() -> None:
 
 def created(model: type[models.Model], rows: Sequence[models.Model], *, using: str) -> None:
     """Emit for rows that were inserted in bulk, in their order."""
+    revocation.granted(model, rows)
     rules = [rule for rule in _rules(model, "save") if rule.created is not False]
-    if not rules:
-        return
     announcements: list[tuple[str, Announcement]] = []
     for row in rows:
         announcements += _made(rules, _settled(row, using) if _unsettled(row) else row)
@@ -52,7 +52,9 @@ def created(model: type[models.Model], rows: Sequence[models.Model], *, using: s
 
 
 def announces(model: type[models.Model], field: str) -> bool:
-    """Say whether a rule tells the world when this field of an existing row changes."""
+    """Say whether anybody is told when this field of an existing row changes."""
+    if revocation.grants_of(model):
+        return True
     changes = [rule for rule in _rules(model, "save") if rule.created is not True]
     return any(not rule.on_change or field in rule.on_change for rule in changes)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.db import connections, models
 
 from streaming import capture, conf
 from streaming.core.stream import registry
+from streaming.deployment import database, layer, site
 from streaming.models import StreamedManager, StreamedModel
 
 
@@ -22,7 +25,7 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]
         return []
     if connection.vendor != "sqlite":
         return [checks.Error(f"streaming cannot keep its log in {connection.vendor}.", hint=_USE, id="streaming.E001")]
-    options = settings.DATABASES[conf.streaming.DATABASE].get("OPTIONS", {})
+    options = connection.settings_dict["OPTIONS"]
     if options.get("transaction_mode") != "IMMEDIATE":
         return [
             checks.Error(
@@ -40,7 +43,7 @@ _USE = "Use PostgreSQL, or SQLite for one host."
 @checks.register("streaming")
 def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Every model that a rule watches leaves no silent path."""
-    watched = {rule.model for rule in registry.rules}
+    watched = {rule.model for rule in registry.rules} | {grant.model for grant in registry.grants}
     found: list[checks.CheckMessage] = []
     for model in sorted(watched, key=lambda model: model.__name__):
         found += _check_model(model)
@@ -78,12 +81,49 @@ def _check_model(model: Any) -> Iterator[checks.CheckMessage]:
 _SILENT = (models.SET_NULL, models.SET_DEFAULT)
 
 
-@checks.register("streaming", deploy=True)
-def check_deploy(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """What is fine on a laptop and nowhere else."""
+@checks.register("streaming")
+def check_json_web_tokens(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Whoever takes tokens says from whom and for whom, and has the keys from where nobody can replace them."""
+    chosen = conf.streaming
+    if not (chosen.JWT_SECRET or chosen.JWT_JWKS_URL):
+        return []
     found: list[checks.CheckMessage] = []
-    if conf.streaming.SIMPLE_MODE:
+    if not (chosen.JWT_ISSUER and chosen.JWT_AUDIENCE):
         found.append(
-            checks.Error("SIMPLE_MODE lets anybody be any user.", hint="Unset SIMPLE_MODE.", id="streaming.E010")
+            checks.Error(
+                "Without JWT_ISSUER and JWT_AUDIENCE no JSON Web Token is taken.",
+                hint="Set them to what the issuer of your tokens writes into `iss` and `aud`.",
+                id="streaming.E006",
+            )
+        )
+    keys = urlsplit(chosen.JWT_JWKS_URL)
+    if keys.scheme == "http" and not settings.DEBUG and keys.hostname not in ("localhost", "127.0.0.1", "::1"):
+        found.append(
+            checks.Error(
+                "The keys of JSON Web Tokens come without TLS: whoever stands between may send his own.",
+                hint="Use an https:// address as JWT_JWKS_URL.",
+                id="streaming.E007",
+            )
         )
     return found
+
+
+@checks.register("streaming")
+def check_apps(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Of two apps with a `runserver` the first one's is taken."""
+    names = [one.name for one in apps.get_app_configs()]
+    if "daphne" in names and names.index("daphne") < names.index("streaming"):
+        return [
+            checks.Error(
+                "daphne stands before streaming in INSTALLED_APPS, and its runserver has no back-pressure.",
+                hint='Put "streaming" first.',
+                id="streaming.E008",
+            )
+        ]
+    return []
+
+
+@checks.register("streaming", deploy=True)
+def check_deployment(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """What is fine on a laptop and nowhere else."""
+    return [rule.message() for rule in (*site.RULES, *layer.RULES, *database.RULES) if rule.wrong()]

@@ -21,7 +21,9 @@ class Settings:
     ACCESS: str = "streaming.access.Access"
     """Dotted path of the class that says who belongs to which org and may see what."""
     AUTHENTICATION: tuple[str, ...] = (
+        "streaming.jwt.BearerJwt",
         "streaming.authentication.BearerToken",
+        "streaming.jwt.QueryJwt",
         "streaming.authentication.QueryToken",
         "streaming.authentication.SimpleUser",
         "streaming.authentication.SessionCookie",
@@ -33,6 +35,15 @@ class Settings:
     """The alias of the channel layer that carries pokes."""
     SIMPLE_MODE: bool = False
     """Trust the header `X-User-ID`; for trying things out on a laptop, refused by `check --deploy`."""
+    JWT_SECRET: str = ""
+    """Verifies JSON Web Tokens signed with HS256; at least 32 bytes."""
+    JWT_JWKS_URL: str = ""
+    """Where the issuer publishes the keys of those signed with RS256 and ES256."""
+    JWT_ISSUER: str = ""
+    JWT_AUDIENCE: str = ""
+    """What `iss` and `aud` must be; without both, and a key, JSON Web Tokens are not taken."""
+    JWT_ORG_CLAIM: str = ""
+    """The claim that names the org, as `org_id` or, nested, `o.id`; without it the user's own is taken."""
     EVENT_STREAM_HEARTBEAT_INTERVAL_MS: int = 15_000
     """Upper end of the pause between heartbeats; the lower end is four fifths of it."""
     EVENT_MAX_BYTES: int = 65_536
@@ -58,9 +69,13 @@ class Settings:
     HEADS_EVERY_DEGRADED: float = 0.5
     HEADS_EVERY_EMBEDDED: float = 0.2
     SWEEP_EVERY: float = 1.0
+    DATABASE_TIMEOUT: float = 3.0
+    """How long whoever connects, polls or asks the heads waits for the database before it counts as away."""
     LAYER_TIMEOUT: float = 0.25
     BREAKER_SECONDS: float = 5.0
     REJOIN_EVERY: float = 60.0
+    RECHECK_EVERY: float = 5.0
+    """How often the right of every open stream to go on is looked up, besides what the log tells at once."""
     SLOW_WRITE: float = 10.0
     """One write unfinished for so long ends the stream as `slow`."""
     SLOW_LAG: float = 60.0
@@ -70,6 +85,8 @@ class Settings:
     BRIDGE_THREADS: int = 4
     DRAIN_SPREAD: float = 5.0
     """Clients that are sent away by a shutdown come back spread over so many seconds."""
+    DRAIN_LINGER: float = 1.0
+    """How long a server that was told to end still answers, with 503, before it stops listening."""
     STREAM_MAX_PER_USER: int = 10
     STREAM_MAX_PER_ORG: int = 1_000
     STREAM_MAX_PER_ADDRESS: int = 200

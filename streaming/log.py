@@ -7,20 +7,25 @@ what it gets with what it expects, because the database may have been restored t
 from __future__ import annotations
 
 import bisect
+import hashlib
 import itertools
+import re
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connections, models, transaction
 from django.db.models.functions import Length
 
-from streaming import conf
+from streaming import conf, incidents
+from streaming.core import wire
 from streaming.core.cursor import Cursor, Head
 from streaming.core.entry import Batch, Entry
+from streaming.incidents import Incident
 from streaming.models import Head as HeadRow
 from streaming.models import LogEntry, words
 
@@ -48,12 +53,13 @@ def ensure_heads(orgs: Iterable[str]) -> None:
 def _new_head(org: str) -> HeadRow:
     """Return a head for an org without one: at 0, or behind what its log holds where the row was deleted."""
     kept = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence__isnull=False)
-    last = kept.order_by("-sequence").values_list("sequence", "uid").first()
-    if last is None:
+    last = _raw(kept.order_by("-sequence").values_list("sequence", "uid")[:1])
+    if not last:
         return HeadRow(org=org, epoch=secrets.token_hex(4))
+    ((sequence, uid),) = last
     floor = kept.order_by("sequence").values_list("sequence", flat=True)[0]
     return HeadRow(
-        org=org, epoch=secrets.token_hex(4), sequence=last[0] or 0, fingerprint=fingerprint(last[1]), floor=floor or 0
+        org=org, epoch=secrets.token_hex(4), sequence=sequence, fingerprint=fingerprint(uid), floor=floor or 0
     )
 
 
@@ -105,7 +111,7 @@ def read(org: str, *, first: int, limit: int, max_bytes: int | None = None) -> P
     )
     if max_bytes is not None:
         rows = rows.filter(sequence__lte=_last_fitting(rows, max_bytes))
-    entries = tuple(entry(now.epoch, row) for row in rows.order_by("sequence").values_list(*COLUMNS))
+    entries = tuple(entry(now.epoch, row) for row in _raw(rows.order_by("sequence").values_list(*COLUMNS)))
     return Page(head=now, entries=_dense(entries))
 
 
@@ -141,18 +147,18 @@ def fingerprints(positions: Collection[tuple[str, int]]) -> dict[tuple[str, int]
         by_org.setdefault(org, set()).add(sequence)
     rows = LogEntry.objects.using(conf.streaming.DATABASE)
     for org, sequences in by_org.items():
-        here = rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid")
-        found.update({(org, position): fingerprint(uid) for position, uid in here if position is not None})
+        here = _raw(rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid"))
+        found.update({(org, position): fingerprint(uid) for position, uid in here})
     return found
 
 
 def whole(org: str, sequence: int) -> tuple[Entry, bytes] | None:
     """Return one entry and its payload in full."""
-    row = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence=sequence).first()
-    if row is None:
-        return None
-    values = [getattr(row, name) for name in COLUMNS]
-    return entry(head(org).epoch, values), (row.data if row.whole is None else row.whole).encode()
+    here = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence=sequence)
+    for *row, payload in _raw(here.values_list(*COLUMNS, "whole")):
+        found = entry(head(org).epoch, row)
+        return found, found.data if payload is None else payload.encode()
+    return None
 
 
 def find(org: str, cursor: Cursor) -> Entry | None:
@@ -163,9 +169,43 @@ def find(org: str, cursor: Cursor) -> Entry | None:
     return page.entries[0]
 
 
-def entry(epoch: str, row: Any) -> Entry:
-    """Make the entry of a row of `COLUMNS`, as the ORM or a plain cursor returns it."""
+def _raw(rows: models.QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """Return rows as the database holds them: the ORM's converters would lose the whole page to one damaged row."""
+    alias = conf.streaming.DATABASE
+    with connections[alias].cursor() as cursor:
+        cursor.execute(*rows.query.get_compiler(using=alias).as_sql())
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def entry(epoch: str, row: Sequence[Any]) -> Entry:
+    """Make the entry of a row of `COLUMNS`, as a plain cursor returns it.
+
+    A damaged row becomes an entry that is shown to nobody and has everybody's rights looked up anew, for nobody knows
+    what it was: it may have taken some away.
+    """
+    try:
+        return _entry(epoch, row)
+    except (ValueError, TypeError, AttributeError) as error:
+        sequence, uid, *_ = row
+        incidents.note(Incident.DAMAGED_ENTRY, f"entry {sequence} of a log is damaged and left out: {error!r}")
+        return Entry(
+            epoch=epoch,
+            sequence=sequence,
+            fingerprint=fingerprint(uid),
+            type=wire.RIGHTS,
+            resource="",
+            keys=frozenset(),
+            audience=frozenset(),
+            data=b"{}",
+            emitted_at=datetime.fromtimestamp(0, UTC),
+        )
+
+
+def _entry(epoch: str, row: Sequence[Any]) -> Entry:
     sequence, uid, type_, resource, keys, audience, data, emitted_at, replay_of = row
+    if not wire.is_event_type(type_):
+        raise ValueError("its type is none")
     return Entry(
         epoch=epoch,
         sequence=sequence,
@@ -174,19 +214,31 @@ def entry(epoch: str, row: Any) -> Entry:
         resource=resource,
         keys=words(keys),
         audience=words(audience),
-        data=data.encode(),
+        data=_payload(data),
         emitted_at=_instant(emitted_at),
         replay_of=replay_of,
     )
 
 
-def fingerprint(uid: UUID | str) -> str:
-    """Return the 8 hex digits by which an entry is recognised."""
-    return (uid if isinstance(uid, str) else uid.hex)[:8]
+def _payload(data: str) -> bytes:
+    """Return JSON as it was written, or in one line where somebody has written it in several."""
+    value = orjson.loads(data)
+    return wire.canonical(value) if "\n" in data or "\r" in data else data.encode()
+
+
+def fingerprint(uid: object) -> str:
+    """Return the 8 hex digits by which an entry is recognised; of a damaged uid, some that stay the same."""
+    text = uid.hex if isinstance(uid, UUID) else str(uid)
+    if _FINGERPRINT.match(text):
+        return text[:8]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
 
 def _instant(value: datetime | str) -> datetime:
-    """Read a time as the ORM gives it, or as SQLite's RETURNING does: as text or, by its version, without a zone."""
+    """Read a time as PostgreSQL gives it, or as SQLite does: as text or, by its version, without a zone."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
@@ -219,4 +271,5 @@ def trim(org: str, *, before: datetime, keep: int) -> int:
         ids = list(rows.filter(sequence__lt=floor).values_list("id", flat=True)[:TRIM_BATCH])
         if not ids:
             return gone
-        gone += LogEntry.objects.using(alias).filter(id__in=ids).delete()[0]
+        # Only the id: a signal's receiver anywhere makes Django fetch what it deletes, and payloads can be large.
+        gone += LogEntry.objects.using(alias).filter(id__in=ids).only("id").delete()[0]

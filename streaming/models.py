@@ -85,6 +85,12 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.PREFIX}{self.hint}… ({self.label or self.org})"
 
+    def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+        """Save in one transaction with the entry that has the token's open streams looked at."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using, savepoint=False):
+            super().save(*args, using=using, **kwargs)
+
     @classmethod
     def digest_of(cls, secret: str) -> str:
         """Hash a token; 256 random bits need no salt and no slow hash."""
@@ -98,6 +104,11 @@ class ApiToken(models.Model):
             digest=cls.digest_of(secret), hint=secret[3:9], label=label, user=user, org=org, expires_at=expires_at
         )
         return row, secret
+
+    def revoke(self) -> None:
+        """End the token, and every stream that it has opened."""
+        self.revoked_at = timezone.now()
+        self.save(update_fields=["revoked_at"])
 
     def is_valid(self, *, at: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)

@@ -1,18 +1,21 @@
 """One visit to the database that opens many connections: heads, then rights; then, where one is due, the state.
 
 The order is the promise. Rights older than the head are not rights: what was revoked before the head is seen by the
-read that follows it, what is revoked after it comes as an entry. A snapshot is read after its head, so that everything
-it misses has a later sequence.
+read that follows it, what is revoked after it comes as an entry. That goes for the credential too, which is therefore
+looked at once more: it was recognised before anybody knew whose head to read. A snapshot is read after its head, so
+that everything it misses has a later sequence.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from streaming import access, conf, log
+from streaming import access, authentication, conf, log
+from streaming.authentication import Credential, Identity
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.errors import Refused
 from streaming.core.event import Announcement
@@ -29,6 +32,7 @@ class Request:
     """What a connection asks for. `reset` forces a snapshot, for a session whose log was replaced under it."""
 
     stream: Stream
+    credential: Credential
     user: Any
     org: str
     types: frozenset[str] | None
@@ -48,11 +52,19 @@ class StateEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a stream may go on with."""
+
+    filter: Filter
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Where a connection starts: the head as it was read, its filter, and why its cursor was not good, if so."""
+    """Where a connection starts: the head as it was read, its right, and why its cursor was not good, if so."""
 
     head: Head
-    filter: Filter
+    standing: Standing
     reset: ResetReason | None
     state: tuple[StateEvent, ...] = ()
     incarnation: int = 0
@@ -63,9 +75,9 @@ def visit(requests: Sequence[Request]) -> list[Opening | Refused]:
     """Open all, in the order of steps that the module promises; one result per request."""
     heads = _heads({request.org for request in requests})
     found = log.fingerprints({_position(request) for request in requests if request.cursor is not None})
-    rights = access.current().rights_of_many([(request.user, request.org) for request in requests])
     return [
-        _open(request, heads[request.org], found, granted) for request, granted in zip(requests, rights, strict=True)
+        _open(request, heads[request.org], found, standing)
+        for request, standing in zip(requests, standings(requests), strict=True)
     ]
 
 
@@ -83,18 +95,45 @@ def _position(request: Request) -> tuple[str, int]:
     return request.org, request.cursor.sequence
 
 
-def _open(request: Request, head: Head, found: dict[tuple[str, int], str], rights: Rights | None) -> Opening | Refused:
-    try:
-        chosen = scoped(request, rights)
-    except Refused as refusal:
-        return refusal
+def _open(
+    request: Request, head: Head, found: dict[tuple[str, int], str], standing: Standing | Refused
+) -> Opening | Refused:
+    if isinstance(standing, Refused):
+        return standing
     reset = request.reset
     if reset is None and request.cursor is not None:
         reset = head.judge(request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX)
-    return Opening(head=head, filter=chosen, reset=reset)
+    return Opening(head=head, standing=standing, reset=reset)
 
 
-def scoped(request: Request, rights: Rights | None) -> Filter:
+def standings(requests: Sequence[Request]) -> list[Standing | Refused]:
+    """Look up what streams may see now, by their credentials and then by what their users may see."""
+    credentials = list({request.credential: None for request in requests})
+    identities = dict(zip(credentials, authentication.verify_many(credentials), strict=True))
+    members = {  # with the user as he is now
+        (identity.user.pk, request.org): (identity.user, request.org)
+        for request in requests
+        if (identity := identities[request.credential]) is not None
+    }
+    rights = dict(zip(members, access.current().rights_of_many(list(members.values())), strict=True))
+    return [_standing(request, identities[request.credential], rights) for request in requests]
+
+
+def _standing(
+    request: Request, identity: Identity | None, rights: Mapping[tuple[Any, str], Rights | None]
+) -> Standing | Refused:
+    if identity is None or identity.user.pk != request.user.pk:
+        return authentication.unauthenticated()
+    if identity.token_id is not None and identity.org != request.org:
+        return forbidden()
+    try:
+        granted = rights[identity.user.pk, request.org]
+        return Standing(filter=_scoped(request, granted), expires_at=identity.expires_at)
+    except Refused as refusal:
+        return refusal
+
+
+def _scoped(request: Request, rights: Rights | None) -> Filter:
     """Return the filter of a request, or refuse what is not the user's."""
     if rights is None:
         raise forbidden()

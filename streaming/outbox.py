@@ -72,7 +72,7 @@ def emit_many(
         raise NotInTransaction()
     at = emitted_at or timezone.now()
     rows = [_row(org, announcement, at) for org, announcement in announcements]
-    _append(rows, alias)
+    append(rows, alias)
     return rows
 
 
@@ -95,11 +95,11 @@ def append_copies(originals: Iterable[LogEntry], *, org: str, epoch: str) -> Non
         for row in originals
     ]
     with transaction.atomic(using=alias):
-        _append(copies, alias)
+        append(copies, alias)
 
 
-def _append(rows: list[LogEntry], alias: str) -> None:
-    """Insert rows into the outbox and have their orgs handed over after the commit."""
+def append(rows: list[LogEntry], alias: str) -> None:
+    """Insert rows into the outbox, as they are, and have their orgs handed over after the commit."""
     if len(rows) == 1:
         rows[0].save(using=alias, force_insert=True)
     else:

@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from streaming import access, conf, log
+from streaming import conf, log
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.entry import Entry
 from streaming.core.errors import Refused
 from streaming.core.event import iso_instant
 from streaming.core.filter import Filter
-from streaming.opening import Request, scoped
+from streaming.opening import Request, Standing, standings
 
 SCAN_MAX = 5_000
 """The most entries that one poll looks at; the answer then says that there is more."""
@@ -36,9 +36,8 @@ class Answer:
 def poll(request: Request, *, oldest: bool, limit: int) -> Answer | Refused:
     """Return what follows the request's cursor; without one the head, with `oldest` everything that is kept."""
     head = log.head(request.org)
-    rights = access.current().rights(request.user, request.org)
     try:
-        chosen = scoped(request, rights)
+        chosen = _standing(request).filter  # after the head: what is older is no right
         if request.cursor is None and not oldest:
             return Answer(events=(), cursor=head.cursor, has_more=False)
         after = _before_oldest(head) if oldest or request.cursor is None else _checked(request.cursor, request, head)
@@ -51,13 +50,20 @@ def one(request: Request, sequence: int) -> dict[str, Any] | Refused:
     """Return one event whole; hidden, unknown and trimmed are alike."""
     found = log.whole(request.org, sequence)  # before the rights: those must not be older than the entry
     try:
-        chosen = scoped(request, access.current().rights(request.user, request.org))
+        chosen = _standing(request).filter
     except Refused as refusal:
         return refusal
     if found is None or not chosen.admits(found[0]):
         return Refused(404, "not-found", "There is no such event.")
     entry, payload = found
     return {**_event(entry), "data": orjson.Fragment(payload)}
+
+
+def _standing(request: Request) -> Standing:
+    (standing,) = standings([request])
+    if isinstance(standing, Refused):
+        raise standing
+    return standing
 
 
 def _before_oldest(head: Head) -> Cursor:

@@ -17,10 +17,15 @@ from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
-from streaming import conf
+from streaming import conf, incidents
 from streaming.core import wire
+from streaming.core.breaker import Breaker
+from streaming.incidents import Incident
 
 logger = logging.getLogger("streaming.publisher")
+
+AT_ONCE = 8
+"""Pokes under way at the same time: the core layer opens a connection for each."""
 
 
 class Publisher:
@@ -30,7 +35,8 @@ class Publisher:
         self._loop = asyncio.new_event_loop()
         self._pid = os.getpid()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._broken_until = 0.0
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._breaker = Breaker(spare=conf.streaming.BREAKER_SECONDS)
         self._thread = threading.Thread(target=self._loop.run_forever, name="streaming-publisher", daemon=True)
         self._thread.start()
         atexit.register(self.flush)
@@ -61,16 +67,21 @@ class Publisher:
         done.set()
 
     async def _send(self, org: str, head: int) -> None:
-        if time.monotonic() < self._broken_until:
-            return
-        layer: Any = get_channel_layer(conf.streaming.LAYER)
-        try:
-            async with asyncio.timeout(conf.streaming.LAYER_TIMEOUT):
-                await layer.group_send(wire.group_name(org), poke_message(org, head))
-        except Exception as error:
-            # Whatever a layer raises: the events are in the log, and every server asks the log by itself.
-            self._broken_until = time.monotonic() + conf.streaming.BREAKER_SECONDS
-            logger.warning("channel layer away, pokes are dropped: %r", error)
+        async with self._turns:
+            if not self._breaker.may_try(time.monotonic()):
+                return
+            layer: Any = get_channel_layer(conf.streaming.LAYER)
+            try:
+                async with asyncio.timeout(conf.streaming.LAYER_TIMEOUT):
+                    await layer.group_send(wire.group_name(org), poke_message(org, head))
+            except Exception as error:
+                # Whatever a layer raises: the events are in the log, and every server asks the log by itself.
+                incidents.count(Incident.LAYER_FAILURE)
+                if self._breaker.failed(time.monotonic()):
+                    logger.warning("channel layer away, pokes are dropped: %r", error)
+                return
+            if self._breaker.answered() and self._breaker.recovered():
+                logger.info("channel layer back")
 
 
 def poke_message(org: str, head: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Keeps credentials out of log lines: the values of `token`, `ticket` and bearer headers, in any logger's records.
+"""Keeps credentials out of log lines: the values of `token`, `ticket` and bearer headers, and what looks like a token.
 
 Servers print request targets with their query in access logs and in errors, and libraries print URLs. `install` puts
 the filter where every record passes: the record factory, so that handlers added later are covered too.
@@ -12,16 +12,17 @@ import traceback
 from typing import Any
 
 _SECRETS = re.compile(
-    r"(?P<key>(?:[?&;\s\"']|^)(?:token|ticket|reconnect_?token)=)[^&\s\"'#]*"
+    r"(?P<key>(?:[?&;\s\"']|%3F|%26|^)(?:token|ticket|reconnect_?token)(?:=|%3D))[^&\s\"'#]*"
     r"|(?P<scheme>bearer\s+)[A-Za-z0-9._~+/=-]+"
-    r"|(?P<prefix>rl_)[A-Za-z0-9_-]{16,}",
+    r"|(?P<prefix>rl_)[A-Za-z0-9_-]{16,}"
+    r"|(?P<jwt>e[wy])[A-Za-z0-9_-]{14,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*",  # JSON in base64 begins so
     re.IGNORECASE,
 )
 
 
 def redact(text: str) -> str:
     """Return the text with every credential that it may hold replaced."""
-    return _SECRETS.sub(lambda match: f"{match['key'] or match['scheme'] or match['prefix']}[redacted]", text)
+    return _SECRETS.sub(lambda match: f"{match[match.lastgroup or 0]}[redacted]", text)
 
 
 def redact_record(record: logging.LogRecord) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from typing import Any
 
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from streaming import sequencer
+from streaming import jwt, sequencer
 from streaming.authentication import CHALLENGE, Identity, find, identify_many, note_use
 
 
@@ -22,6 +23,9 @@ class StreamAuthentication(authentication.BaseAuthentication):
         credential = find(headers, request.query_params)
         if credential is None:
             return None
+        fetch = jwt.pending(credential)
+        if fetch is not None:
+            wait([fetch], timeout=jwt.WAIT_SECONDS)
         identity = identify_many([credential])[0]
         if identity is None:
             if credential.cookie:

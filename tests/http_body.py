@@ -29,6 +29,8 @@ class Body:
             self.complete = self.complete or (not self._chunked and self._left is None)
             return b""
         if self._chunked:
+            if not (self._buffer or self._left or self._trailer) and (part := _one_chunk(data)):
+                return part
             self._buffer += data
             return b"".join(self._chunks())
         if self._left is not None:
@@ -64,3 +66,12 @@ class Body:
         del self._buffer[: len(part)]
         self._left = left - len(part)
         return part or None
+
+
+def _one_chunk(data: bytes) -> bytes:
+    """Return what `data` holds if it is exactly one chunk, as it mostly is; else nothing."""
+    end = data.find(b"\r\n", 0, 10)
+    if end <= 0 or b";" in data[:end]:
+        return b""
+    size = int(data[:end], 16)
+    return data[end + 2 : -2] if size and len(data) == end + size + 4 else b""

@@ -34,8 +34,10 @@ SETTINGS = {
 class Postgres:
     """One cluster; `url` is its maintenance database."""
 
-    def __init__(self, binaries: Path, *, name: str) -> None:
+    def __init__(self, binaries: Path, *, name: str, also: str = "") -> None:
+        """`also` is another address to listen on, for neighbours in namespaces."""
         self.port = free_port()
+        self._also = also
         self._binaries = binaries
         self._data = directory() / f"postgres-{name}"
         self._server = Process(
@@ -60,6 +62,42 @@ class Postgres:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url_of(name)
+
+    def preload(self, library: str) -> None:
+        """Have the server load a library at its start, and start it again if it has not."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            row = connection.execute("SHOW shared_preload_libraries").fetchone()
+            if row == (library,):
+                return
+            connection.execute(f"ALTER SYSTEM SET shared_preload_libraries = '{library}'")
+        self.stop()
+        self.start()
+
+    def save(self, name: str, *, copy: str) -> None:
+        """Copy a database as it is now; whoever is connected to it is thrown out, and may come back afterwards."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            self._empty(connection, name)
+            connection.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    def restore(self, name: str, *, copy: str) -> None:
+        """Put a copy in the place of a database, as a restore from a backup does."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            self._empty(connection, name)
+            connection.execute(f'DROP DATABASE "{name}"')
+            connection.execute(f'ALTER DATABASE "{copy}" RENAME TO "{name}"')
+
+    def _empty(self, connection: psycopg.Connection, name: str) -> None:
+        """Let nobody connect to a database, and end those who are."""
+        connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self._end(connection, name)
+
+    def end_connections(self, name: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            self._end(connection, name)
+
+    def _end(self, connection: psycopg.Connection, name: str) -> None:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
     def start(self) -> None:
         self._server.spawn()
@@ -93,7 +131,8 @@ class Postgres:
         return self._server.pid
 
     def _command(self) -> list[str]:
-        options = [word for key, value in SETTINGS.items() for word in ("-c", f"{key}={value}")]
+        settings = SETTINGS | ({"listen_addresses": f"127.0.0.1,{self._also}"} if self._also else {})
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port), *options]
 
     def _initialise(self) -> None:
@@ -116,6 +155,9 @@ class Postgres:
         )
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
+        if self._also:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._also}/24 trust\n")
 
     def _answers(self) -> bool:
         try:

@@ -18,12 +18,13 @@ from tests.processes import Process, free_port
 class Redis:
     """One server; `url` is for clients, `channels_url` for the settings' CHANNELS_URL."""
 
-    def __init__(self, program: Path, *, name: str) -> None:
+    def __init__(self, program: Path, *, name: str, also: str = "") -> None:
+        """`also` is another address to listen on, for neighbours in namespaces."""
         self.port = free_port()
         self._server = Process(
             [
                 str(program),
-                *("--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--port", str(self.port), "--bind", "127.0.0.1", *([also, "--protected-mode", "no"] if also else [])),
                 *("--save", "", "--appendonly", "no", "--dir", str(directory())),
             ],
             name=f"redis-{name}",

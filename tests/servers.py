@@ -20,6 +20,7 @@ from typing import Literal, Self
 from tests import services
 from tests.environment import PYTHON, ROOT, for_child
 from tests.leftovers import directory
+from tests.postgres import Postgres
 from tests.processes import Process, free_port
 
 Kind = Literal["daphne", "uvicorn"]
@@ -163,11 +164,14 @@ def command(*args: str, database_url: str, channels_url: str | None = None, env:
     return process
 
 
-def fresh_database(kind: Literal["sqlite", "postgres"] = "sqlite") -> str:
-    """Return the URL of a new database with all migrations applied: migrated once, then copied."""
+def fresh_database(kind: Literal["sqlite", "postgres"] = "sqlite", *, cluster: Postgres | None = None) -> str:
+    """Return the URL of a new database with all migrations applied: migrated once, then copied.
+
+    On PostgreSQL in the shared cluster unless another is given.
+    """
     number = next(_numbers)
     if kind == "postgres":
-        return _fresh_postgres(number)
+        return _fresh_postgres(number, cluster or services.postgres())
     template = directory() / "migrated.sqlite3"
     if str(template) not in _migrated:
         _migrate(f"sqlite:///{template}")
@@ -180,8 +184,7 @@ def fresh_database(kind: Literal["sqlite", "postgres"] = "sqlite") -> str:
     return f"sqlite:///{copy}"
 
 
-def _fresh_postgres(number: int) -> str:
-    cluster = services.postgres()
+def _fresh_postgres(number: int, cluster: Postgres) -> str:
     template = cluster.url_of("migrated")
     if template not in _migrated:
         _migrate(cluster.create_database("migrated"))

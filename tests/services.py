@@ -138,6 +138,7 @@ def report() -> int:
             ("tests on PostgreSQL", "no postgres program", binaries.postgres()),
             ("tests with Redis", "no redis-server program", binaries.redis()),
             ("tests in a browser", "no Chromium", binaries.chromium()),
+            ("tests behind nginx", "no nginx", binaries.nginx()),
         )
         if place is None
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -54,9 +55,10 @@ class SSE:
         method: str = "GET",
         timeout: float = 10,
         receive_buffer: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Self]:
         """Send the request, read the response's head, and close whatever is left at the end."""
-        stream = await asyncio.wait_for(cls._connect(url, headers or {}, method, receive_buffer), timeout)
+        stream = await asyncio.wait_for(cls._connect(url, headers or {}, method, receive_buffer, tls), timeout)
         try:
             yield stream
         finally:
@@ -142,22 +144,35 @@ class SSE:
             self._writer.transport.abort()
 
     @classmethod
-    async def _connect(cls, url: str, headers: Mapping[str, str], method: str, receive_buffer: int | None) -> Self:
+    async def _connect(
+        cls,
+        url: str,
+        headers: Mapping[str, str],
+        method: str,
+        receive_buffer: int | None,
+        tls: ssl.SSLContext | None,
+    ) -> Self:
         target = urlsplit(url)
-        if target.scheme != "http" or target.hostname is None:
-            raise ValueError(f"Only http:// is spoken here, not {url!r}.")
+        if target.scheme != ("https" if tls else "http") or target.hostname is None:
+            raise ValueError(f"Only http:// is spoken here, and https:// with a TLS context, not {url!r}.")
         connection = socket.socket()
         connection.setblocking(False)
         if receive_buffer is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(connection, (target.hostname, target.port or 80))
-        reader, writer = await asyncio.open_connection(sock=connection)
+        # A proxy does not answer TLS's goodbye while it streams; asyncio would wait for that 30 s.
+        secured: Any = {"ssl": tls, "server_hostname": target.hostname, "ssl_shutdown_timeout": 0.1} if tls else {}
+        reader, writer = await asyncio.open_connection(sock=connection, **secured)
         stream = cls(reader, writer)
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        await stream._request(
-            f"{method} {path} HTTP/1.1", {"Host": target.netloc, "Accept": "text/event-stream", **headers}
-        )
+        try:
+            await stream._request(
+                f"{method} {path} HTTP/1.1", {"Host": target.netloc, "Accept": "text/event-stream", **headers}
+            )
+        except BaseException:
+            writer.transport.abort()  # nobody else has it yet
+            raise
         return stream
 
     async def _request(self, line: str, headers: Mapping[str, str]) -> None:

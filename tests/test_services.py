@@ -181,10 +181,12 @@ def test_each_missing_thing_is_one_line(
     monkeypatch.setenv("REDLINE_REQUIRE_REAL", required)
     monkeypatch.setattr(binaries, "chromium", lambda: None)
     monkeypatch.setattr(binaries, "redis", lambda: None)
+    monkeypatch.setattr(binaries, "nginx", lambda: None)
     assert services.report() == code
     assert capsys.readouterr().out.splitlines() == [
         "left out: tests with Redis (no redis-server program)",
         "left out: tests in a browser (no Chromium)",
+        "left out: tests behind nginx (no nginx)",
     ]
 
 

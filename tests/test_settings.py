@@ -13,11 +13,21 @@ from tests.environment import ROOT
 from tests.servers import manage
 
 BAD = {
-    "DATABASE_URL": ["foo", "postgres://", "mysql://u@h/n"],
-    "CHANNELS_URL": ["foo"],
+    "DATABASE_URL": [
+        "foo",
+        "postgres://",
+        "mysql://u@h/n",
+        "postgres://u@h/n?conn_max_age=60",
+        "postgres://u@h:port/n",
+    ],
+    "DATABASE_POOL_SIZE": ["-1", "many"],
+    "CHANNELS_URL": ["foo", "redis+pubsub://", "redis://h:port"],
     "CACHE_URL": ["foo"],
     "EMAIL_URL": ["foo"],
     "DEBUG": ["maybe"],
+    "JWT_SECRET": ["s" * 31],
+    "JWT_JWKS_URL": ["http://issuer.example/jwks", "issuer.example/jwks", "https://", "file:///etc/passwd"],
+    "HTTPS_ONLY": ["maybe"],
     "SIMPLE_MODE": ["x"],
     "REDLINE_ALLOW_PRIVATE_FETCH": ["2"],
     "TRUSTED_PROXIES": ["nginx", "10.0.0.0/99"],
@@ -49,6 +59,25 @@ def test_a_bad_value_is_one_line_that_names_the_variable(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("key", [{"JWT_SECRET": "s" * 32}, {"JWT_JWKS_URL": "https://issuer.example/jwks"}])
+@pytest.mark.parametrize("missing", ["JWT_ISSUER", "JWT_AUDIENCE"])
+def test_who_takes_tokens_says_from_whom_and_for_whom(
+    key: dict[str, str], missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {**key, "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "redline"}
+    assert load(monkeypatch, **chosen)["STREAMING"].items() >= chosen.items()
+    with pytest.raises(ImproperlyConfigured, match=rf"^{missing} has a bad value"):
+        load(monkeypatch, **{**chosen, missing: " "})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/jwks", "http://localhost/jwks", "http://[::1]:9/jwks"])
+def test_keys_may_come_without_tls_from_this_very_host(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = {"JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
+    assert load(monkeypatch, JWT_JWKS_URL=url, **about)["STREAMING"]["JWT_JWKS_URL"] == url
+    elsewhere = "http://issuer.example/jwks"
+    assert load(monkeypatch, JWT_JWKS_URL=elsewhere, DEBUG="1", **about)["STREAMING"]["JWT_JWKS_URL"] == elsewhere
+
+
 def test_the_defaults_need_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch)
     assert settings["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
@@ -77,6 +106,33 @@ def test_postgresql_and_redis_by_environment_alone(monkeypatch: pytest.MonkeyPat
     assert settings["DEBUG"] is True
 
 
+def test_https_is_asked_for_by_one_variable_and_plain_http_works_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS"]
+    assert set(names) & set(load(monkeypatch)) == set()
+    settings = load(monkeypatch, HTTPS_ONLY="1", HSTS_SECONDS="60")
+    assert [settings[name] for name in names] == [True, True, True, 60]
+    assert settings["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+def test_several_redis_hosts_keys_and_a_cache_by_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        DATABASE_URL="postgres://u@h/n",
+        DATABASE_POOL_SIZE="17",
+        CHANNELS_URL="rediss+pubsub://a:1,b:2/0",
+        CHANNELS_SENTINEL_MASTER="main",
+        CHANNELS_ENCRYPTION_KEYS="new,former",
+        CACHE_URL="redis://h:6379/1?socket_timeout=3",
+    )
+    assert settings["DATABASES"]["default"]["OPTIONS"]["pool"]["max_size"] == 17
+    config = settings["CHANNEL_LAYERS"]["default"]["CONFIG"]
+    assert [host["sentinels"] for host in config["hosts"]] == [[("a", 1), ("b", 2)]]
+    assert config["symmetric_encryption_keys"] == ["new", "former"]
+    cache = settings["CACHES"]["default"]
+    assert cache["LOCATION"] == "redis://h:6379/1"
+    assert cache["OPTIONS"] == {"socket_connect_timeout": 1, "socket_timeout": 3}
+
+
 def test_the_generated_secret_is_kept_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local_secret = load(monkeypatch)["local_secret"]
     local_secret.__globals__["BASE_DIR"] = tmp_path
@@ -94,3 +150,25 @@ def test_a_command_ends_with_that_line_alone(command: list[str]) -> None:
     assert done.returncode == 2
     assert done.stderr == "DATABASE_URL has a bad value: use sqlite:///file or postgres://user@host/name\n"
     assert done.stdout == ""
+
+
+AWAY = "postgres://redline:secret-word@127.0.0.1:1/redline"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["token", "acme", "ada"], ["scheduler", "--once"], ["trim"], ["demo", "--no-browser"]]
+)
+def test_a_database_that_is_away_ends_a_command_with_one_line_that_says_why(command: list[str]) -> None:
+    done = manage(*command, database_url=AWAY)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("the database refused: connection failed")
+    assert "secret-word" not in done.stderr
+
+
+@pytest.mark.servers
+def test_the_traceback_is_there_for_who_asks() -> None:
+    done = manage("migrate", "--traceback", database_url=AWAY)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

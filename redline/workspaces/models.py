@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from redline.ids import PublicIdField
+from streaming import StreamedModel
 
 
 class User(AbstractUser):
@@ -59,15 +60,16 @@ class Role(models.TextChoices):
         return self is not Role.VIEWER
 
 
-class Membership(models.Model):
-    """A user's place in an org."""
+class Membership(StreamedModel):
+    """A user's place in an org; open streams follow each change of it."""
 
     org = models.ForeignKey(Org, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta:
+    class Meta(StreamedModel.Meta):
+        abstract = False
         constraints = [models.UniqueConstraint(fields=["org", "user"], name="workspaces_one_membership")]
         ordering = ["created_at", "id"]
 

@@ -10,9 +10,22 @@ from redline.workspaces.models import Membership, Org, Role, User
 
 
 def memberships(user_ids: Collection[str]) -> dict[tuple[str, str], Role]:
-    """Return the roles of these users by (user, org)."""
-    rows = Membership.objects.filter(user_id__in=user_ids, user__is_active=True)
-    return {(user, org): Role(role) for user, org, role in rows.values_list("user_id", "org_id", "role")}
+    """Return the roles of these users by (user, org).
+
+    In a sandbox everybody is what he is in the org whose log is replayed there, whatever its own rows say.
+    """
+    rows = Membership.objects.filter(user_id__in=user_ids, user__is_active=True, org__sandbox_for=None)
+    roles: dict[tuple[str, str], Role] = {}
+    for user, org, sandbox, role in rows.order_by().values_list("user_id", "org_id", "org__sandbox", "role"):
+        roles[user, org] = Role(role)
+        if sandbox is not None:
+            roles[user, sandbox] = Role(role)
+    return roles
+
+
+def sandbox_id(org_id: str) -> str | None:
+    """Return the org into which an org's log is replayed, if there is one yet."""
+    return Org.objects.filter(sandbox_for=org_id).values_list("pk", flat=True).first()
 
 
 def orgs_of(user: User) -> list[str]:
@@ -37,3 +50,11 @@ def find_user(text: str) -> User | None:
         return found
     by_mail = list(User.objects.filter(email__iexact=text)[:2])
     return by_mail[0] if len(by_mail) == 1 else None
+
+
+def users_of_subjects(subjects: Collection[str]) -> dict[str, User]:
+    """Return the users that an identity provider's subjects stand for: our own ids first, then external ones."""
+    users = User.objects.filter(Q(pk__in=subjects) | Q(external_id__in=subjects))
+    by_id, by_external_id = {user.pk: user for user in users}, {user.external_id: user for user in users}
+    found = {subject: by_id.get(subject) or by_external_id.get(subject) for subject in subjects}
+    return {subject: user for subject, user in found.items() if user is not None}

@@ -9,13 +9,15 @@ session has been registered, and a place is taken just before that.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import re
 from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from streaming import access, authentication
+from streaming import access, authentication, jwt
 from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import ALLOWED, Exchange, bad_query
 from streaming.asgi.lifespan import Process
@@ -55,6 +57,8 @@ async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admissi
     if process.draining:
         raise draining()
     process.limits.check_process()
+    if not process.watcher.database_ok:
+        raise unavailable("The database does not answer.")  # at once; the watcher finds out when it is back
     identity = await identify(exchange, process)
     await check_enabled(stream, identity.org, process)
     cursor, resume = _cursor(exchange)
@@ -85,6 +89,10 @@ async def identify(exchange: Exchange, process: Process) -> Identity:
     credential = authentication.find(exchange.headers, query)
     if credential is None:
         raise authentication.unauthenticated()
+    fetch = jwt.pending(credential)
+    if fetch is not None:  # the key that his token was signed with is on its way
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(fetch), jwt.WAIT_SECONDS)
     try:
         identity = await process.identify(credential)
     except DATABASE_AWAY as error:
@@ -99,7 +107,7 @@ async def check_enabled(stream: Stream, org: str | None, process: Process) -> No
     enabled = access.current().enabled
     if type(access.current()).enabled is access.Access.enabled:
         return  # the default says yes to everything; no need to ask it on another thread
-    if not await process.bridge.call(enabled, stream, org):
+    if not await process.bridge.ask(enabled, stream, org):
         raise Refused(503, "stream-unavailable", "This feed is switched off.")
 
 
@@ -108,6 +116,7 @@ def _request(exchange: Exchange, stream: Stream, identity: Identity, cursor: Cur
     _choice(exchange, "refusal", "stream")
     return Request(
         stream=stream,
+        credential=identity.credential,
         user=identity.user,
         org=identity.org if identity.org is not None and is_org(identity.org) else "",
         types=types,

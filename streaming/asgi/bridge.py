@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, ParamSpec, TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
+
+from streaming import conf
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 """What a call raises when the database does not answer."""
@@ -25,33 +29,67 @@ Q = TypeVar("Q")
 
 class Bridge:
     def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="streaming-bridge")
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        # Daemons, which no exit waits for: one of them may be waiting for a database that is hung.
+        self._threads = [
+            threading.Thread(target=self._work, name=f"streaming-bridge-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a sync function on the bridge's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _visit(function, *args, **kwargs))
+        future: Future[R] = Future()
+        self._calls.put((future, lambda: function(*args, **kwargs)))
+        return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
-        """Close each thread's connections and end the threads."""
-        together = threading.Barrier(self._threads)
-        for _ in range(self._threads):
-            self._pool.submit(_close_all, together)
-        self._pool.shutdown(wait=True)
+    async def ask(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call what has its answer soon; raises `OperationalError` where none comes in time.
+
+        A database that is hung answers nobody and refuses nobody: its threads stay with it, whoever asks does not.
+        """
+        within: float = conf.streaming.DATABASE_TIMEOUT
+        try:
+            async with asyncio.timeout(within):
+                return await self.call(function, *args, **kwargs)
+        except TimeoutError:
+            raise OperationalError(f"no answer within {within:g} s") from None
+
+    def close(self, *, within: float = 2.0) -> None:
+        """End the threads and their connections; one that waits for a hung database is left to it."""
+        deadline = time.monotonic() + within
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            _run(*call)
+        connections.close_all()
 
 
-def _visit(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _run(future: Future[Any], call: Callable[[], Any]) -> None:
+    """Make a call, unless nobody waits for it any longer; whoever waits hears when its connection has been let go."""
+    if not future.set_running_or_notify_cancel():
+        return
     try:
-        return function(*args, **kwargs)
-    finally:
-        for connection in connections.all(initialized_only=True):
-            if connection.vendor != "sqlite" or connection.errors_occurred:
-                connection.close()
+        try:
+            result = call()
+        finally:
+            _let_go()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
-def _close_all(together: threading.Barrier) -> None:
-    together.wait(timeout=5)
-    connections.close_all()
+def _let_go() -> None:
+    """Close what this thread has connected; on SQLite only what has failed."""
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor != "sqlite" or connection.errors_occurred:
+            connection.close()
 
 
 class Coalescer(Generic[Q, R]):
@@ -78,22 +116,28 @@ class Coalescer(Generic[Q, R]):
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
-                await self._serve(batch)
+                await self._serve([one for one in batch if not one[1].done()])
         finally:
             self._worker = None
 
     async def _serve(self, batch: list[tuple[Q, asyncio.Future[R]]]) -> None:
         try:
-            answers = await self._bridge.call(self._answer, [question for question, _ in batch])
+            answers = await self._bridge.ask(self._answer, [question for question, _ in batch])
+        except DATABASE_AWAY as error:
+            waiting, self._waiting = self._waiting, []
+            _fail([*batch, *waiting], error)  # whoever waits behind them would learn the same, only later
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, DATABASE_AWAY):
-                for one in batch:  # one of them is to blame, and the others are not to suffer
-                    await self._serve([one])
-                return
-            for _, future in batch:
+            if len(batch) == 1:
+                _fail(batch, error)
+            for one in batch if len(batch) > 1 else ():
+                await self._serve([one])  # one of them is to blame, and the others are not to suffer
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+                    future.set_result(answer)
+
+
+def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

@@ -132,7 +132,6 @@ class SSEConsumer(StreamConsumer):
             task=task,
             connection_id=f"con_{secrets.token_urlsafe(12)}",
             named_heartbeat=admission.named_heartbeat,
-            expires_at=admission.identity.expires_at,
         )
 
     def _key(self, admission: Admission) -> tuple[str, str] | None:
@@ -155,11 +154,11 @@ class PollConsumer(StreamConsumer):
                 process.hub.org(request.org).attach(waiter)
                 await process.pump.join(request.org)
             deadline = process.now() + wait
-            answer = await process.bridge.call(polling.poll, request, oldest=oldest, limit=limit)
+            answer = await process.bridge.ask(polling.poll, request, oldest=oldest, limit=limit)
             while _is_empty(answer) and cursor is not None and not process.draining:
                 if not await waiter.woken(deadline - process.now()):
                     break
-                answer = await process.bridge.call(polling.poll, request, oldest=False, limit=limit)
+                answer = await process.bridge.ask(polling.poll, request, oldest=False, limit=limit)
                 if isinstance(answer, polling.Answer):
                     request = replace(request, cursor=answer.cursor)
         finally:
@@ -178,7 +177,7 @@ class EntryConsumer(StreamConsumer):
         text = exchange.path.get("sequence", "")
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise Refused(400, "validation-failed", "A sequence is a whole number.")
-        found = await process.bridge.call(polling.one, admission.request, int(text))
+        found = await process.bridge.ask(polling.one, admission.request, int(text))
         if isinstance(found, Refused):
             raise found
         await exchange.answer(200, orjson.dumps(found), headers={"Cache-Control": "no-store"})
@@ -189,12 +188,16 @@ class Waiter:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.rights_at = 0
 
     def flush(self) -> None:
         self._event.set()
 
     def log_replaced(self, reason: ResetReason) -> None:
         self._event.set()
+
+    def rights_moved(self, users: frozenset[str]) -> None:
+        """Nothing is held: each look reads the rights anew."""
 
     def failed(self) -> None:
         self._event.set()

@@ -20,6 +20,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from streaming.asgi import transport
 from streaming.redaction import redact
 
 
@@ -57,10 +58,12 @@ class Server(StockServer):
         """Start what serves streams with the reactor: Daphne has no lifespan."""
         from twisted.internet import reactor
 
-        from streaming.asgi import lifespan
-
-        reactor.callWhenRunning(lambda: asyncio.get_event_loop().call_soon(lifespan.current))
+        reactor.callWhenRunning(lambda: asyncio.get_event_loop().call_soon(_start))
         super().run()
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        transport.end_vanished(port.socket)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         kind = message["type"]
@@ -98,10 +101,14 @@ class Server(StockServer):
 
     def abort(self, protocol: Any) -> None:
         """Cut a connection without waiting for its client."""
-        channel = getattr(protocol, "channel", None) or protocol
-        transport = channel if hasattr(channel, "abortConnection") else channel.transport
-        if transport is not None:
-            transport.abortConnection()
+        connection = _connection(protocol)
+        if connection is not None:
+            connection.abortConnection()
+
+    def socket(self, protocol: Any) -> Any:
+        """Return a connection's socket; None where it is one stream among others of an HTTP/2 connection, or gone."""
+        connection = _connection(protocol)
+        return connection.getHandle() if hasattr(connection, "getHandle") else None
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         if "path" in details:
@@ -117,20 +124,31 @@ class Server(StockServer):
         from streaming.asgi import lifespan
 
         lifespan.drain_all()
-        applications = [details.get("application_instance") for details in self.connections.values()]
-        pending = [application for application in applications if application is not None and not application.done()]
-        return defer.Deferred.fromFuture(asyncio.ensure_future(_settled(pending)))
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._settled()))
+
+    async def _settled(self, *, grace: float = 0.5) -> None:
+        """Cancel every application that has not ended by itself."""
+        from streaming.asgi import lifespan
+
+        found = [details.get("application_instance") for details in self.connections.values()]
+        applications = [application for application in found if application is not None and not application.done()]
+        if applications:
+            await asyncio.wait(applications, timeout=grace)
+            for application in applications:
+                application.cancel()
+            await asyncio.wait(applications, timeout=grace)
+        await lifespan.stop_all()
 
 
-async def _settled(applications: list[asyncio.Future[Any]], *, grace: float = 0.5) -> None:
-    from streaming.asgi import lifespan
+def _start() -> None:
+    from streaming.asgi import drain, lifespan
 
-    if applications:
-        await asyncio.wait(applications, timeout=grace)
-        for application in applications:
-            application.cancel()
-        await asyncio.wait(applications, timeout=grace)
-    await lifespan.stop_all()
+    drain.hook(lifespan.current())
+
+
+def _connection(protocol: Any) -> Any:
+    channel = getattr(protocol, "channel", None) or protocol
+    return channel if hasattr(channel, "abortConnection") else channel.transport
 
 
 def install() -> None:

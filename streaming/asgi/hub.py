@@ -65,5 +65,6 @@ class Hub:
         return dropped
 
     def close(self) -> None:
+        self.pages.close()
         for org in self.orgs.values():
             org.close()

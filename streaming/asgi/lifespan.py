@@ -14,20 +14,22 @@ import asyncio
 import contextlib
 import logging
 import random
-import signal
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from streaming import authentication, conf, opening, sequencer
+from streaming.asgi import drain
 from streaming.asgi.bridge import DATABASE_AWAY, Bridge, Coalescer
 from streaming.asgi.hub import Hub
 from streaming.asgi.limits import Limits
 from streaming.asgi.pump import Pump
+from streaming.asgi.rechecks import Rechecks
 from streaming.asgi.session import Session
 from streaming.asgi.watcher import Watcher
 from streaming.asgi.wheel import Wheel
+from streaming.core.breaker import State
 from streaming.core.entry import Batch
 from streaming.core.errors import CloseReason, Refused
 from streaming.signals import serving_started, serving_stopping
@@ -35,6 +37,12 @@ from streaming.signals import serving_started, serving_stopping
 logger = logging.getLogger("streaming.lifespan")
 
 TIDY_EVERY = 5.0
+
+TROUBLE = {
+    State.HEALTHY: None,
+    State.DEGRADED: "the channel layer does not answer",
+    State.RECOVERING: "the channel layer is back and is being caught up with",
+}
 
 
 class Process:
@@ -48,9 +56,11 @@ class Process:
         self.hub = Hub(self.bridge)
         self.wheel = Wheel(self.loop)
         self.limits = Limits(clock=self.now)
-        self.pump = Pump(self.hub.poked)
-        self.watcher = Watcher(self.hub, self.bridge, pause=self._heads_pause)
+        self._own_bridge = Bridge(1)
+        self.watcher = Watcher(self.hub, self._own_bridge, pause=self._heads_pause)
+        self.pump = Pump(self.hub.poked, catch_up=self.watcher.ask)
         self.sessions: set[Session] = set()
+        self.rechecks = Rechecks(self.bridge)
         self._by_key: weakref.WeakValueDictionary[tuple[str, str], Session] = weakref.WeakValueDictionary()
         self.draining = False
         interval = conf.streaming.EVENT_STREAM_HEARTBEAT_INTERVAL_MS
@@ -65,12 +75,15 @@ class Process:
         """Why delivery is slower than it should be, or None."""
         if not self.watcher.database_ok:
             return "the database does not answer"
-        return None if self.pump.healthy else "the channel layer does not answer"
+        return TROUBLE[self.pump.state]
 
     def start(self) -> None:
         self._sequencer = sequencer.start(self._sequenced)
         self.pump.start()
-        self._tasks = [asyncio.create_task(self.watcher.run()), asyncio.create_task(self._tidy())]
+        self._tasks = [
+            asyncio.create_task(work)
+            for work in (self.watcher.run(), self._tidy(), self.rechecks.run(), self.rechecks.rounds())
+        ]
         serving_started.send_robust(self)
 
     async def stop(self) -> None:
@@ -82,16 +95,17 @@ class Process:
         await self.pump.stop()
         self.wheel.close()
         self.hub.close()
+        threads: list[Callable[[], None]] = [self._own_bridge.close, self.bridge.close]
         if self._sequencer is not None:
-            await asyncio.to_thread(self._sequencer.stop)
-        await asyncio.to_thread(self.bridge.close)
+            threads.append(self._sequencer.stop)
+        await asyncio.gather(*(asyncio.to_thread(end) for end in threads))
 
     def drain(self) -> None:
         """Take no new streams, and send the open ones away, spread over the time in which others can take them."""
         self.draining = True
         for session in list(self.sessions):
-            spread = conf.streaming.DRAIN_SPREAD * 1000
-            session.close(CloseReason.SHUTDOWN, retry_ms=round(self.uniform(0.05 * spread, spread)))
+            after = conf.streaming.DRAIN_LINGER + self.uniform(0.05, 1.0) * conf.streaming.DRAIN_SPREAD
+            session.close(CloseReason.SHUTDOWN, retry_ms=round(1000 * after))
         self.hub.wake()  # long polls answer at once
 
     def supersede(self, key: tuple[str, str] | None) -> None:
@@ -105,6 +119,7 @@ class Process:
         if key is not None:
             self._by_key[key] = session
         self.sessions.add(session)
+        self.rechecks.watch(session)
 
     async def identify(self, credential: authentication.Credential) -> authentication.Identity | None:
         """Return who a credential stands for, by a look-up shared with all who ask meanwhile."""
@@ -119,7 +134,7 @@ class Process:
             if isinstance(opened, Refused):
                 return opened
             if opened.reset is not None and request.snapshot:
-                state = await self.bridge.call(opening.state, request, opened.filter)
+                state = await self.bridge.call(opening.state, request, opened.standing.filter)
                 opened = replace(opened, state=state)
             if org is None or org.incarnation == incarnation:
                 return replace(opened, incarnation=incarnation)
@@ -136,7 +151,8 @@ class Process:
     def _heads_pause(self) -> float:
         if self.pump.embedded:
             return conf.streaming.HEADS_EVERY_EMBEDDED
-        return conf.streaming.HEADS_EVERY if self.pump.healthy else conf.streaming.HEADS_EVERY_DEGRADED
+        healthy = self.pump.state is State.HEALTHY
+        return conf.streaming.HEADS_EVERY if healthy else conf.streaming.HEADS_EVERY_DEGRADED
 
     async def _tidy(self) -> None:
         while True:
@@ -186,31 +202,9 @@ class Lifespan:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 process = current()
-                _hook(process)
+                drain.hook(process)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await stop_all()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-def _hook(process: Process) -> None:
-    """Drain on SIGTERM and SIGINT, then do what the server would have done."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            previous = signal.getsignal(number)
-            signal.signal(number, _draining(process, previous))
-        except ValueError:
-            return  # not in the main thread: whoever runs this loop has its own way to end it
-
-
-def _draining(process: Process, previous: Any) -> Callable[[int, Any], None]:
-    def handle(number: int, frame: Any) -> None:
-        process.loop.call_soon_threadsafe(process.drain)
-        if callable(previous):
-            previous(number, frame)
-        elif previous == signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-
-    return handle

@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from streaming import conf, log
 from streaming.asgi.bridge import Bridge
 from streaming.asgi.pages import Pages
+from streaming.core import wire
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.entry import Batch, Entry
 from streaming.core.filter import Filter
@@ -41,11 +42,18 @@ FEW = 50
 class Reader(Protocol):
     """Who reads an org's ring: a session, or a long poll that waits."""
 
+    @property
+    def rights_at(self) -> int:
+        """The sequence at which its rights were read; what moved them behind it, it was told."""
+
     def flush(self) -> None:
         """Take what has come, without waiting."""
 
     def log_replaced(self, reason: ResetReason) -> None:
         """Learn that the log is another one now."""
+
+    def rights_moved(self, users: frozenset[str]) -> None:
+        """Deliver nothing more under the old rights, if it is one of these users who reads; none means everybody."""
 
     def failed(self) -> None:
         """End, because `flush` raised."""
@@ -111,9 +119,10 @@ class OrgHub:
             if self._filling is not None:
                 self._early.append(batch)
             return
+        since = self.ring.head.sequence
         match self.ring.offer(batch):
             case Offer.APPENDED:
-                self.wake()
+                self._grown(since)
             case Offer.GAP | Offer.FORKED:
                 self.fill()
 
@@ -182,8 +191,34 @@ class OrgHub:
     def _append(self, held: Cursor, news: Sequence[Entry]) -> None:
         assert self.ring is not None
         # Offers may have come while the page was read; the ring drops what it knows and notices what disagrees.
+        since = self.ring.head.sequence
         if self.ring.offer(log.batch(self.org, held.fingerprint, tuple(news))) is Offer.APPENDED:
-            self.wake()
+            self._grown(since)
+
+    def _grown(self, since: int) -> None:
+        """Hold whoever's rights moved behind sequence `since`, then wake everybody."""
+        users = self._moved(since)
+        if users is not None:
+            for reader in self.readers:
+                reader.rights_moved(users)
+        self.wake()
+
+    def _moved(self, since: int) -> frozenset[str] | None:
+        """Return whose rights moved behind a sequence: nobody's is None, everybody's is empty.
+
+        It is everybody's where the ring does not reach back so far.
+        """
+        assert self.ring is not None
+        if since + 1 < self.ring.start:
+            return frozenset()
+        found = self.ring.slice(since + 1, self.ring.head.sequence)
+        told = [entry.audience for entry in found if entry.type == wire.RIGHTS]
+        return (frozenset[str]().union(*told) if all(told) else frozenset()) if told else None
+
+    def rights_moved(self, user: str, *, since: int) -> bool:
+        """Say whether a user's rights may have moved behind sequence `since`."""
+        users = None if self.ring is None else self._moved(since)
+        return users is not None and (not users or user in users)
 
     def _start(self, page: log.Page) -> None:
         """Begin a ring at the head; whatever was offered meanwhile continues it."""
@@ -196,6 +231,10 @@ class OrgHub:
         early, self._early = self._early, []
         for batch in early:
             self.ring.offer(batch)
+        for reader in self.readers:
+            users = self._moved(reader.rights_at)
+            if users is not None:
+                reader.rights_moved(users)
         self.wake()
 
     def replaced(self, head: Head) -> None:

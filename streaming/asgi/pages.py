@@ -12,10 +12,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from streaming import conf, log
-from streaming.asgi.bridge import Bridge
+from streaming.asgi.bridge import DATABASE_AWAY, Bridge
 from streaming.core.entry import Entry
 
 Key = tuple[str, str, int]
+
+AGAIN = 0.5
+"""Seconds after which a page is read again that the database did not answer."""
 
 
 class Pages:
@@ -55,11 +58,16 @@ class Pages:
     async def _read(self, key: Key, first: int) -> log.Page:
         org, epoch, number = key
         end = (number + 1) * conf.streaming.PAGE_ENTRIES
-        async with self._turns:
-            self.reads += 1
-            page = await self._bridge.call(
-                log.read, org, first=first, limit=end - first + 1, max_bytes=conf.streaming.PAGE_BYTES
-            )
+        while True:
+            try:
+                async with self._turns:
+                    self.reads += 1
+                    page = await self._bridge.call(
+                        log.read, org, first=first, limit=end - first + 1, max_bytes=conf.streaming.PAGE_BYTES
+                    )
+                break
+            except DATABASE_AWAY:
+                await asyncio.sleep(AGAIN)  # whoever replays keeps his stream, and goes on when it is back
         current = self._reading.get((key, first)) is asyncio.current_task()
         if page.entries and page.head.epoch == epoch and current:
             self._keep(key, page.entries)
@@ -70,6 +78,10 @@ class Pages:
         self._kept.move_to_end(key)
         while len(self._kept) > conf.streaming.PAGES_KEPT:
             self._kept.popitem(last=False)
+
+    def close(self) -> None:
+        for task in self._reading.values():
+            task.cancel()
 
     def forget(self, org: str) -> None:
         """Drop an org's pages; what is being read of them is not kept, for it may be of the log that is no more."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import CloseReason, Refused
 from streaming.core.event import iso_instant
 from streaming.core.filter import Filter
-from streaming.opening import Opening, Request
+from streaming.opening import Opening, Request, Standing
 
 if TYPE_CHECKING:
     from streaming.asgi.lifespan import Process
@@ -42,11 +43,13 @@ class Session:
         "_caught_up",
         "_connection_id",
         "_cut_at",
+        "_dies_at",
         "_ending",
         "_expires_at",
         "_farewell",
         "_filter",
         "_heartbeat_at",
+        "_held",
         "_lagging_since",
         "_lives_until",
         "_named_heartbeat",
@@ -59,14 +62,16 @@ class Session:
         "_ready",
         "_released",
         "_replayed",
-        "_request",
         "_resetting",
         "_shown",
         "_target",
         "_task",
+        "_telling_state",
         "_writer",
         "bucket",
         "reason",
+        "request",
+        "version",
     )
 
     def __init__(
@@ -78,11 +83,12 @@ class Session:
         task: asyncio.Task[Any],
         connection_id: str,
         named_heartbeat: bool,
-        expires_at: datetime | None,
     ) -> None:
         now = process.now()
         self._process = process
-        self._request = request
+        self.request = request
+        self.version = 0
+        """Counts how often the rights have moved; what was found out under another number is void."""
         self._writer = Writer(send, now=process.now, done=self._written, lost=self._lost)
         self._task = task
         self._connection_id = connection_id
@@ -95,12 +101,15 @@ class Session:
         self._replayed = 0
         self._caught_up = False
         self._ready = False
+        self._held = False
+        self._telling_state = False
         self._prelude: deque[bytes] = deque()
         self._reading: asyncio.Task[None] | None = None
         self._resetting: asyncio.Task[None] | None = None
         self._lagging_since: float | None = None
         self._lives_until = now + process.uniform(conf.streaming.LIFE_MIN, conf.streaming.LIFE_MAX)
-        self._expires_at = None if expires_at is None else now + (expires_at - datetime.now(UTC)).total_seconds()
+        self._expires_at: datetime | None = None
+        self._dies_at = math.inf
         self._heartbeat_at = now + self._heartbeat_pause()
         self._places: list[Place] = []
         self._farewell: bytes | None = None
@@ -119,7 +128,7 @@ class Session:
 
     def begin(self, opening: Opening, *, resume: str) -> None:
         """Start where the opening says; the first bytes go out at once, before any replay."""
-        cursor = self._request.cursor
+        cursor = self.request.cursor
         resumed = opening.reset is None and cursor is not None
         start = cursor if resumed and cursor is not None else opening.head.cursor
         known = None if opening.reset else start
@@ -144,18 +153,23 @@ class Session:
         self.flush()
 
     def _take(self, opening: Opening, start: Cursor) -> None:
-        self._filter = opening.filter
+        self._adopt(opening.standing)
         self._position = start
         self._shown = start
         self._target = opening.head.sequence
         self._replayed = 0
         self._caught_up = False
         self._org.on_head(opening.head, reached=0)
+        self.version += 1
+        self._held = False
+        if self._org.rights_moved(self._user, since=opening.head.sequence):
+            self._hold()
 
     def _tell_reset(self, opening: Opening) -> None:
         assert opening.reset is not None
-        logger.info("stream reset (%s)", opening.reset.value, extra={"org": self._request.org})
+        logger.info("stream reset (%s)", opening.reset.value, extra={"org": self.request.org})
         self._shown = None
+        self._telling_state = True
         blocks = [sse.control("stream.reset", {"reason": opening.reset.value})]
         blocks += (sse.block(event=event.type, data=event.data) for event in opening.state)
         self._prelude.extend(_joined(blocks, conf.streaming.WRITE_BYTES))
@@ -164,7 +178,7 @@ class Session:
 
     def flush(self) -> None:
         """Write what stands next; returns at once."""
-        if self._writer.busy or self._ending or not self._ready:
+        if self._writer.busy or self._ending or self._held or not self._ready:
             return
         body = self._next()
         if body is None:
@@ -177,8 +191,10 @@ class Session:
         """Compose one write: what was prepared, the end of the replay, or a stretch of the log."""
         if self._prelude:
             body = self._prelude.popleft()
-            if not self._prelude and self._at_target():
-                body += self._tell_caught_up()
+            if not self._prelude:
+                self._telling_state = False
+                if self._at_target():
+                    body += self._tell_caught_up()
             return body
         while not self._at_target():
             stop = self._target if not self._caught_up else _NO_END
@@ -225,7 +241,7 @@ class Session:
         try:
             found = await self._org.read_page(wanted)
         except Exception as error:
-            logger.warning("cannot read a page of the log: %s", error, extra={"org": self._request.org})
+            logger.warning("cannot read a page of the log: %s", error, extra={"org": self.request.org})
             self.close(CloseReason.UNAVAILABLE)
             return
         finally:
@@ -234,6 +250,53 @@ class Session:
             self.flush()
         else:
             self.log_replaced(ResetReason.TRUNCATED)
+
+    # -- rights --------------------------------------------------------------------------------------------------------
+
+    def rights_moved(self, users: frozenset[str]) -> None:
+        """Deliver nothing more until the rights have been looked up anew, if it is this user whose rights moved."""
+        if self._begun and not self._ending and (not users or self._user in users):
+            self.version += 1
+            self._hold()
+
+    def _hold(self) -> None:
+        self._held = True
+        self._process.rechecks.ask(self)
+
+    def stands(self, standing: Standing | Refused, *, version: int) -> None:
+        """Go on with what was found under a version of the rights, or end; nothing where they have moved since."""
+        if not self._begun or self._ending or version != self.version:
+            return
+        if isinstance(standing, Refused):
+            self._lose_right()
+        elif standing.filter != self._filter and self._telling_state:
+            self.close(CloseReason.UNAVAILABLE)  # a state that was read under other rights is half told
+        else:
+            self._adopt(standing)
+            self._process.wheel.schedule(self, self._next_tick())
+            self._held = False
+            self.flush()
+
+    @property
+    def rights_at(self) -> int:
+        """The head that was read before the rights."""
+        return self._target
+
+    @property
+    def _user(self) -> str:
+        return str(self.request.user.pk)
+
+    def _adopt(self, standing: Standing) -> None:
+        if standing.filter != self._filter:  # equal ones are not kept twice
+            self._filter = standing.filter
+        self._expires_at = standing.expires_at
+        left = math.inf if standing.expires_at is None else (standing.expires_at - datetime.now(UTC)).total_seconds()
+        self._dies_at = self._process.now() + left
+
+    def _lose_right(self) -> None:
+        """End; by the clock that the look-up went by, a credential that is over is not one that was revoked."""
+        expired = self._expires_at is not None and datetime.now(UTC) >= self._expires_at
+        self.close(CloseReason.AUTH_EXPIRED if expired else CloseReason.AUTH_REVOKED)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -273,7 +336,7 @@ class Session:
             return None
         if self._is_slow(now):
             self.close(CloseReason.SLOW)
-        elif self._expires_at is not None and now >= self._expires_at:
+        elif now >= self._dies_at:
             self.close(CloseReason.AUTH_EXPIRED)
         elif now >= self._lives_until:
             self.close(CloseReason.ROTATED)
@@ -287,9 +350,11 @@ class Session:
 
     def _is_slow(self, now: float) -> bool:
         stalled, lagging = self._writer.busy_since, self._lagging_since
-        return (stalled is not None and now - stalled >= conf.streaming.SLOW_WRITE) or (
-            lagging is not None and now - lagging >= conf.streaming.SLOW_LAG
-        )
+        if lagging is not None and now - lagging >= conf.streaming.SLOW_LAG:
+            return True
+        if stalled is None or now - stalled < conf.streaming.SLOW_WRITE:
+            return False
+        return self._caught_up or not self._writer.moves()  # a replay may take as long as it takes
 
     def _heartbeat(self) -> bytes:
         moved = self._shown is not None and self._position != self._shown
@@ -305,9 +370,7 @@ class Session:
         return self._process.uniform(0.8 * top, top)
 
     def _next_tick(self) -> float:
-        due = min(self._heartbeat_at, self._lives_until)
-        if self._expires_at is not None:
-            due = min(due, self._expires_at)
+        due = min(self._heartbeat_at, self._lives_until, self._dies_at)
         if self._writer.busy_since is not None:
             due = min(due, self._writer.busy_since + conf.streaming.SLOW_WRITE)
         if self._lagging_since is not None:
@@ -326,12 +389,12 @@ class Session:
 
     async def _reset(self, reason: ResetReason) -> None:
         try:
-            opening = await self._process.visit(replace(self._request, cursor=None, reset=reason))
+            opening = await self._process.visit(replace(self.request, cursor=None, reset=reason))
             if isinstance(opening, Refused):
-                self.close(CloseReason.AUTH_REVOKED)
+                self._lose_right()
                 return
         except Exception as error:
-            logger.warning("cannot read the state after a reset: %s", error, extra={"org": self._request.org})
+            logger.warning("cannot read the state after a reset: %s", error, extra={"org": self.request.org})
             self.close(CloseReason.UNAVAILABLE)
             return
         finally:
@@ -360,7 +423,7 @@ class Session:
             self._end()
         else:
             self._farewell = body
-            self._cut_within(SHUTDOWN_GRACE if reason is CloseReason.SHUTDOWN else conf.streaming.SLOW_WRITE)
+            self._cut_within(self._patience())
 
     def _part(self, body: bytes) -> None:
         """Write the last block."""
@@ -368,7 +431,11 @@ class Session:
         if self._write(body, last=True):
             self._end()
         else:
-            self._cut_within(conf.streaming.SLOW_WRITE)
+            self._cut_within(self._patience())
+
+    def _patience(self) -> float:
+        """Return the seconds that the client has for taking its goodbye."""
+        return _PATIENCE.get(self.reason or "", conf.streaming.SLOW_WRITE)
 
     def _cut_within(self, seconds: float) -> None:
         self._cut_at = self._process.now() + seconds
@@ -394,6 +461,7 @@ class Session:
         self._org.detach(self)
         self._prelude.clear()
         self._process.sessions.discard(self)
+        self._process.rechecks.forget(self)
         current = asyncio.current_task()
         self._writer.cancel()
         for task in (self._reading, self._resetting):
@@ -407,8 +475,8 @@ class Session:
 
 _NO_END = 1 << 62
 
-SHUTDOWN_GRACE = 0.5
-"""Seconds that a write under way has to finish before a shutdown cuts its connection."""
+_PATIENCE = {CloseReason.SHUTDOWN.value: 0.5, CloseReason.AUTH_REVOKED.value: 1.0}
+"""Seconds that a client has for its goodbye, and for what stands before it, where there is no time to lose."""
 
 
 def farewell(reason: CloseReason, retry_ms: int) -> bytes:

@@ -24,6 +24,10 @@ LONGEST = 5.0
 """But never beyond this: one slow answer must not make the process deaf."""
 
 
+NOBODY = "_"
+"""Asked for where no org is served, so that a database that is away is known before somebody connects."""
+
+
 class Watched(Protocol):
     def reached(self) -> dict[str, int]:
         """Return the sequence that each org's ring has reached."""
@@ -45,13 +49,16 @@ class Watcher:
         while True:
             await asyncio.sleep(max(self._pause(), min(cost / SHARE, LONGEST)))
             started = loop.time()
-            cost = loop.time() - started if await self.ask() else 0.0
+            try:
+                cost = loop.time() - started if await self.ask() else 0.0
+            except Exception:
+                logger.exception("cannot follow the heads")  # one org's trouble; the others are asked for again
 
     async def ask(self) -> bool:
         """Ask once; False where no answer came."""
         reached = self._watched.reached()
         try:
-            heads = await self._bridge.call(log.heads, list(reached))
+            heads = await self._bridge.ask(log.heads, list(reached) or [NOBODY])
         except Exception as error:
             # The database is away: open streams stay, and the next question finds out when it is back.
             if self.database_ok:
@@ -61,5 +68,5 @@ class Watcher:
         if not self.database_ok:
             logger.info("database back")
         self.database_ok = True
-        self._watched.on_heads(reached, heads)
+        self._watched.on_heads(reached, {org: head for org, head in heads.items() if org in reached})
         return True

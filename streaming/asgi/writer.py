@@ -12,7 +12,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from streaming.asgi.transport import abort
+from streaming.asgi.transport import abort, taken
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
@@ -20,7 +20,7 @@ Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 class Writer:
     """`done(last)` is called when a write that had to wait has ended, `lost(error)` when one failed."""
 
-    __slots__ = ("_done", "_lost", "_now", "_send", "_task", "busy_since")
+    __slots__ = ("_done", "_lost", "_now", "_send", "_taken", "_task", "busy_since")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Writer:
         self._done = done
         self._lost = lost
         self._task: asyncio.Task[None] | None = None
+        self._taken: int | None = None
         self.busy_since: float | None = None
 
     @property
@@ -52,8 +53,17 @@ class Writer:
             self._lost(error)
             return False
         self.busy_since = self._now()
+        self._taken = taken(self._send)
         self._task = asyncio.create_task(self._finish(resumed(writing, waiting), last=last))
         return False
+
+    def moves(self) -> bool:
+        """Say whether the client has taken anything since the write began or this was asked; if so, wait anew."""
+        before, self._taken = self._taken, taken(self._send)
+        moved = self._taken != before
+        if moved:
+            self.busy_since = self._now()
+        return moved
 
     def cancel(self) -> None:
         """Give up the write that is under way, unless it is what is running now."""

@@ -40,9 +40,36 @@ class Rule:
     make: Maker
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A model by whose rows rights are granted: whose, and in which org.
+
+    No users means everybody of the org; None as org, that there is nothing to tell.
+    """
+
+    model: type
+    org: Callable[[Any], str | None]
+    users: Callable[[Any], Iterable[str]]
+
+
 def org_of(instance: Any) -> str:
     """Return the org's key of an instance by its `org_id`."""
     return str(instance.org_id)
+
+
+def user_of(instance: Any) -> tuple[str]:
+    """Return the user of an instance by its `user_id`."""
+    return (str(instance.user_id),)
+
+
+def grants(
+    model: type,
+    *,
+    org: Callable[[Any], str | None] = org_of,
+    users: Callable[[Any], Iterable[str]] = user_of,
+) -> None:
+    """Declare that rows of a model decide on rights: open streams of those users follow each change at once."""
+    registry.grants.append(Grant(model=model, org=org, users=users))
 
 
 @dataclass(eq=False)
@@ -131,6 +158,7 @@ class Registry:
         self.streams: dict[str, Stream] = {}
         self.events: dict[str, type[Event]] = {}
         self.rules: list[Rule] = []
+        self.grants: list[Grant] = []
 
     def add(self, stream: Stream) -> None:
         known = self.streams.get(stream.name)

@@ -14,7 +14,13 @@ import orjson
 from streaming.core.errors import ConfigurationError
 
 POKE = "stream.poke"
-"""The `type` of the one message that goes through the channel layer."""
+"""The `type` of the message that goes through the channel layer: an org's log has reached a head."""
+
+PROBE = "stream.probe"
+"""The `type` of the message by which a process hears whether the layer carries anything to it."""
+
+RIGHTS = "stream.rights"
+"""The `type` of the log entry that has somebody's rights looked up anew; goes to no client."""
 
 PUBLIC_ORG = "_public"
 """The org of feeds that belong to nobody."""

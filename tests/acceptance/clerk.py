@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -31,6 +32,7 @@ from streaming import log  # noqa: E402
 from streaming.models import ApiToken, LogEntry  # noqa: E402
 from streaming.models import Head as HeadRow  # noqa: E402
 from streaming.outbox import emit_many  # noqa: E402
+from tests.people import settle  # noqa: E402
 
 
 def org() -> dict[str, str]:
@@ -41,7 +43,7 @@ def org() -> dict[str, str]:
 
 def member(org: str, role: str = "member") -> dict[str, str]:
     user = User.objects.create(username=f"user-{User.objects.count()}")
-    Membership.objects.create(org_id=org, user=user, role=role)
+    settle(org, user.pk, role)
     return {"user": user.pk, "name": user.username, "token": token(user.pk, org)}
 
 
@@ -51,7 +53,7 @@ def token(user: str, org: str, seconds: float | None = None) -> str:
 
 
 def revoke(secret: str) -> None:
-    ApiToken.objects.filter(digest=ApiToken.digest_of(secret)).update(revoked_at=timezone.now())
+    ApiToken.objects.get(digest=ApiToken.digest_of(secret)).revoke()
 
 
 def join(org: str, user: str) -> None:
@@ -68,8 +70,10 @@ def sign_in(user: str) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 
-def emit(org: str, count: int = 1, start: int = 1, rate: float = 0, to: list[str] | None = None) -> list[str]:
-    """Emit `change.detected` events whose headlines count up; `to` names their only audience."""
+def emit(
+    org: str, count: int = 1, start: int = 1, rate: float = 0, to: list[str] | None = None, width: int = 0
+) -> list[str]:
+    """Emit `change.detected` events whose headlines count up; `to` names their only audience, `width` makes them long."""
     begun = time.monotonic()
     at_once = 1 if rate else count
     for first in range(0, count, at_once):
@@ -77,12 +81,13 @@ def emit(org: str, count: int = 1, start: int = 1, rate: float = 0, to: list[str
             time.sleep(max(0.0, begun + first / rate - time.monotonic()))
         with transaction.atomic():
             numbers = range(start + first, start + first + at_once)
-            emit_many([(org, _detected(number).about("", audience=to or [])) for number in numbers])
+            emit_many([(org, _detected(number, width).about("", audience=to or [])) for number in numbers])
     return cursors(org)[-count:]
 
 
-def _detected(number: int) -> ChangeDetected:
-    return ChangeDetected(change_report_id=f"chg_{number}", vendor_id="vnd_1", severity="P3", headline=str(number))
+def _detected(number: int, width: int = 0) -> ChangeDetected:
+    vendor = "vnd_1" + width * "x"
+    return ChangeDetected(change_report_id=f"chg_{number}", vendor_id=vendor, severity="P3", headline=str(number))
 
 
 def whisper(org: str, to: str) -> str:
@@ -126,8 +131,9 @@ def rewind(org: str, sequence: int) -> None:
 ACTS = (org, member, token, revoke, join, sign_in, emit, whisper, detect, cursors, head, trim, rewind)
 
 
-def main() -> None:
-    acts: dict[str, Any] = {act.__name__: act for act in ACTS}
+def serve(*functions: Callable[..., Any]) -> None:
+    """Call functions by their names, as told line by line, until nothing more is told."""
+    acts = {function.__name__: function for function in functions}
     for line in sys.stdin:
         told = json.loads(line)
         act = acts[told.pop("do")]
@@ -140,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(*ACTS)

@@ -51,12 +51,18 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One transaction or savepoint; `number` counts what its writer began, so a higher one saw the lower ones end."""
+    """One transaction or savepoint; `number` counts what its writer began, so a higher one saw the lower ones end.
+
+    `committed` is None where the database went away during the commit: nobody knows, and either is right. `at` is when
+    it ended and `took` how long it lasted, in seconds of the machine's monotonic clock.
+    """
 
     writer: int
     number: int
-    committed: bool
+    committed: bool | None
     events: tuple[Event, ...]
+    at: float = 0.0
+    took: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -103,6 +109,8 @@ class History:
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self.readers: list[Reader] = []
+        self.origins: dict[str, int] = {}
+        """Each org's head before the first of these writes, where it is not 0."""
         self._shared: dict[tuple[str, str], Seen] = {}
 
     def reader(self, name: str, org: str, *, start: int) -> Reader:
@@ -123,7 +131,11 @@ class History:
 
     @property
     def aborted(self) -> int:
-        return sum(len(write.events) for write in self.writes if not write.committed)
+        return sum(len(write.events) for write in self.writes if write.committed is False)
+
+    @property
+    def unknown(self) -> int:
+        return sum(len(write.events) for write in self.writes if write.committed is None)
 
     @property
     def observed(self) -> int:
@@ -144,6 +156,7 @@ class _Checker:
         self._history = history
         self._org_of = {event.identity: event.org for write in history.writes for event in write.events}
         self._committed = {event.identity for write in history.writes if write.committed for event in write.events}
+        self._unknown = {event.identity for write in history.writes if write.committed is None for event in write.events}
         self._at: dict[tuple[str, int], Seen] = {}
         self._position: dict[str, int] = {}
 
@@ -162,13 +175,16 @@ class _Checker:
         return [
             one
             for one in connection.seen
-            if one.identity in self._committed and self._org_of[one.identity] == reader.org
+            if self._may_be_seen(one.identity) and self._org_of[one.identity] == reader.org
         ]
+
+    def _may_be_seen(self, identity: str) -> bool:
+        return identity in self._committed or identity in self._unknown
 
     def _foreign_and_aborted(self) -> Iterator[Anomaly]:
         for reader in self._history.readers:
             for one in (one for connection in reader.connections for one in connection.seen):
-                if one.identity not in self._committed:
+                if not self._may_be_seen(one.identity):
                     yield Anomaly(Word.ABORTED_READ, f"{reader.name} saw {one.identity}, which was never committed")
                 elif self._org_of[one.identity] != reader.org:
                     yield Anomaly(Word.CROSS_ORG, f"{reader.name} saw {one.identity} of {self._org_of[one.identity]}")
@@ -208,7 +224,8 @@ class _Checker:
 
     def _never_seen(self) -> Iterator[Anomaly]:
         """Report what no reader saw of an org that somebody has read from its beginning."""
-        whole = {reader.org for reader in self._history.readers if reader.start == 0}
+        origins = self._history.origins
+        whole = {reader.org for reader in self._history.readers if reader.start <= origins.get(reader.org, 0)}
         for one in sorted(self._committed - self._position.keys()):
             if self._org_of[one] in whole:
                 yield Anomaly(Word.LOST, f"nobody saw {one}")

@@ -46,16 +46,24 @@ class Member:
 
 
 class Clerk:
-    """The writer's process; every act of `tests.acceptance.clerk` is a coroutine function here."""
+    """The writer's process; every act of `tests.acceptance.clerk`, or of another such `module`, is a coroutine function."""
 
-    def __init__(self, database_url: str, channels_url: str | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        channels_url: str | None = None,
+        *,
+        module: str = "tests.acceptance.clerk",
+        env: dict[str, str] | None = None,
+    ) -> None:
         variables = {
             "DATABASE_URL": database_url,
             "CHANNELS_URL": channels_url,
             "DJANGO_SETTINGS_MODULE": "redline.settings",
+            **(env or {}),
         }
         self._process = subprocess.Popen(
-            [PYTHON, "-m", "tests.acceptance.clerk"],
+            [PYTHON, "-m", module],
             cwd=ROOT,
             env=for_child(variables),
             stdin=subprocess.PIPE,

@@ -18,7 +18,7 @@ from django.core.asgi import get_asgi_application
 from django.db import transaction
 from django.test import override_settings
 
-from redline.workspaces.models import Membership, Org, Role, User
+from redline.workspaces.models import Org, User
 from streaming import Event, Rights
 from streaming.asgi import lifespan, routing
 from streaming.core.event import Announcement
@@ -32,6 +32,7 @@ from tests.acceptance.history import History, check, words
 from tests.acceptance.oracle import Ask, Draw, Item, Person, is_refused, sees
 from tests.acceptance.projects import GRANTS, PATH, STATE
 from tests.acceptance.scene import UNLIMITED, Database, Follower, Following, Scene
+from tests.people import settle
 from tests.processes import wait_until
 from tests.servers import Kind, Server, manage, serve
 from tests.sse_client import SSE
@@ -199,7 +200,7 @@ class World:
             world.orgs.append(org)
             for one in range(users):
                 user = User.objects.create(username=f"user-{number}-{one}")
-                Membership.objects.create(org_id=org, user=user, role=Role.MEMBER)
+                settle(org, user.pk)
                 world.users[user.pk] = {"Authorization": f"Bearer {ApiToken.issue(user=user, org=org)[1]}"}
         return world
 

@@ -25,7 +25,7 @@ import django
 
 django.setup()
 
-from django.db import transaction  # noqa: E402 - models exist only after setup
+from django.db import InterfaceError, OperationalError, transaction  # noqa: E402 - models exist only after setup
 
 from redline.ids import new_id  # noqa: E402
 from redline.monitoring import services  # noqa: E402
@@ -94,6 +94,7 @@ class Writer:
         outer = self.begin()
         undone: tuple[int, list[Step]] | None = None
         done: list[Step] = []
+        begun, ready = time.monotonic(), False
         try:
             with transaction.atomic():
                 done += self.several(pools, shared=True)
@@ -104,12 +105,20 @@ class Writer:
                     time.sleep(self.random.uniform(0, 0.005))
                 if fate < ROLLED_BACK / 2:
                     raise Undo
+                ready = True
         except Undo:
-            self.note(outer, done, committed=False)
+            self.note(outer, done, committed=False, begun=begun)
+        except (OperationalError, InterfaceError) as error:
+            self.note(outer, done, committed=None if ready else False, begun=begun)
+            self.put_off(error)
         else:
-            self.note(outer, done, committed=True)
+            self.note(outer, done, committed=True, begun=begun)
         if undone is not None:
-            self.note(*undone, committed=False)
+            self.note(*undone, committed=False, begun=begun)
+
+    def put_off(self, error: Exception) -> None:
+        """End, for the database has gone away; writers that expect it wait for its return."""
+        raise error
 
     def savepoint(self, pools: list[Pool]) -> tuple[int, list[Step]]:
         number, done = self.begin(), []
@@ -130,11 +139,13 @@ class Writer:
             steps.append(self.entitle(pools[0]))
         return steps
 
-    def note(self, number: int, steps: list[Step], *, committed: bool) -> None:
+    def note(self, number: int, steps: list[Step], *, committed: bool | None, begun: float) -> None:
         for step in steps if committed else ():
             step.kept()
+        now = time.monotonic()
         events = [[step.org, one] for step in steps for one in step.events]
         line = {"writer": self.number, "number": number, "committed": committed, "events": events}
+        line |= {"at": now, "took": now - begun}
         sys.stdout.write(json.dumps(line) + "\n")
         self.count += len(events) if committed else 0
 

@@ -42,14 +42,14 @@ def measure(mode: str, *, subscribers: int, events: int) -> Result:
     token = manage("token", "acme", "owner", "--create", database_url=database).stdout.strip()
     env = {"STREAM_MAX_PER_USER": "0", "STREAM_MAX_PER_ORG": "0", "DJANGO_SETTINGS_MODULE": SETTINGS[mode]}
     with serve("uvicorn", database_url=database, channels_url=layer, env=env) as server:
-        _pin(server.pid, first=True)
+        pin(server.pid, first=True)
         crowd = subprocess.Popen(
             [PYTHON, "-m", "tests.bench.subscribers", str(server.port), token, str(subscribers), str(events)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        _pin(crowd.pid, first=False)
+        pin(crowd.pid, first=False)
         assert crowd.stdout is not None
         assert crowd.stdout.readline().strip() == "ready"
         command = ("emit", "acme", "change.detected", PAYLOAD, "--count", str(events))
@@ -60,7 +60,7 @@ def measure(mode: str, *, subscribers: int, events: int) -> Result:
     return Result(**result)
 
 
-def _pin(pid: int, *, first: bool) -> None:
+def pin(pid: int, *, first: bool) -> None:
     if hasattr(os, "sched_setaffinity") and len(processors := sorted(os.sched_getaffinity(0))) > 1:
         os.sched_setaffinity(pid, {processors[0]} if first else set(processors[1:]))
 

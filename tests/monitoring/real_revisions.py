@@ -169,7 +169,8 @@ def plain_words(revision: Path) -> list[str]:
     """The words of a file, by means that are too simple to share the pipeline's mistakes."""
     text = revision.read_text(encoding="utf-8", errors="replace")
     if revision.suffix == ".html":
-        text = re.sub(r"<(script|style|head|title)\b.*?</\1>", " ", text, flags=re.DOTALL)
+        text = re.sub(r"<(script|style|head|title|svg)\b.*?</\1>", " ", text, flags=re.DOTALL)
+        text = re.sub(r"<!DOCTYPE[^>]*>", " ", text, flags=re.IGNORECASE)
     else:
         text = re.sub(r"(?m)^\s*\[[^\]]+\]:\s*\S+\s*$", "", text)  # [name]: target
         text = re.sub(r"\]\s*\([^)\s]*\)", "] ", text)  # [text](target)
@@ -181,6 +182,8 @@ def plain_words(revision: Path) -> list[str]:
     text = re.sub(r"<!--.*?-->", " ", text, flags=re.DOTALL)
     text = re.sub(r"</?(?:a|b|i|em|strong|code|span|tt|kbd|u|sup|sub)(?:\s[^>]*)?/?>", "", text)
     text = re.sub(rf"</?(?:{_BLOCK_TAGS})(?:\s[^>]*)?/?>", " ", text)
+    if revision.suffix == ".html":
+        text = re.sub(r"</?[a-zA-Z][^>]*>", " ", text)  # whatever other element
     return _bare(html.unescape(text))
 
 

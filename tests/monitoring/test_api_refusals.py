@@ -78,6 +78,25 @@ def test_a_malformed_id_in_a_body_is_a_bad_request(rest: Rest, vendor_id: object
     assert rest.post("runs", {"vendorId": vendor_id}).status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("vendors/{vendor}", {"pages": [{"kind": "terms"}]}, {"pages": {"0": {"url": ["This field is required."]}}}),
+        (
+            "policies/{policy}",
+            {"routes": [{"kind": "slack"}]},
+            {"routes": {"0": {"target": ["This field is required."]}}},
+        ),
+    ],
+)
+def test_a_change_may_leave_out_keys_but_not_those_of_a_part(
+    rest: Rest, path: str, body: dict[str, object], detail: dict[str, object]
+) -> None:
+    policy = rest.post("policies", {"name": "P"}).json["id"]
+    refused = rest.patch(path.format(vendor=vendor_of(rest.org).pk, policy=policy), body)
+    assert (refused.status, refused.json["error"]["details"]) == (400, detail)
+
+
 @pytest.mark.parametrize("list_", LISTS)
 def test_lists_hold_the_orgs_own_rows_only(rest: Rest, stranger: Rest, list_: str) -> None:
     theirs(stranger.org)

@@ -13,9 +13,10 @@ from django.test import Client
 from django.utils import timezone
 
 from redline.monitoring.models import ChangeReport, PageKind, Run, Vendor, VendorPage
-from redline.workspaces.models import Membership, Org, Role, User
+from redline.workspaces.models import Org, Role, User
 from streaming.models import ApiToken, LogEntry
 from tests.monitoring.scripted_web import Web, answer
+from tests.people import settle
 
 _numbers = itertools.count(1)
 
@@ -26,7 +27,7 @@ def make_org() -> Org:
 
 def make_member(org: Org, role: Role = Role.MEMBER) -> User:
     user = User.objects.create(username=f"user{next(_numbers)}")
-    Membership.objects.create(org=org, user=user, role=role)
+    settle(org.pk, user.pk, role)
     return user
 
 

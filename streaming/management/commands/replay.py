@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from streaming import access, conf, log
+from streaming.core import wire
 from streaming.core.stream import registry
 from streaming.management.command import BadInput, OneLineCommand, cursor_option, org_key, position_of
 from streaming.models import LogEntry
@@ -37,9 +38,11 @@ class Stretch:
     types: frozenset[str]
 
     def rows(self) -> models.QuerySet[LogEntry]:
+        """Return the events of the stretch; what its log says of rights is about its own org, and is not copied."""
         rows = LogEntry.objects.using(conf.streaming.DATABASE).filter(
             org=self.org, sequence__gt=self.after, sequence__lte=self.until
         )
+        rows = rows.exclude(type=wire.RIGHTS)
         if self.since is not None:
             rows = rows.filter(emitted_at__gte=self.since)
         if self.before is not None:

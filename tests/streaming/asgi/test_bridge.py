@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from streaming.asgi.bridge import Bridge, Coalescer
 from streaming.models import Head
@@ -79,7 +79,23 @@ async def test_closing_ends_every_thread(transactional_db: None) -> None:
     made = Bridge(3)
     await asyncio.gather(*(made.call(connection.ensure_connection) for _ in range(3)))
     await asyncio.to_thread(made.close)
-    await eventually(lambda: not [one for one in threading.enumerate() if one in made._pool._threads])
+    await eventually(lambda: not [one for one in threading.enumerate() if one in made._threads])
+
+
+async def test_a_question_to_a_hung_database_is_given_up_in_time_and_its_thread_left_to_it(settings: Any) -> None:
+    settings.STREAMING = {**settings.STREAMING, "DATABASE_TIMEOUT": 0.1}
+    made, answers = Bridge(1), threading.Event()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    called: list[str] = []
+    for name in ("hangs", "never begins"):
+        with pytest.raises(OperationalError, match=r"no answer within 0\.1 s"):
+            await made.ask(lambda name=name: (called.append(name), answers.wait(20)))
+    await asyncio.to_thread(made.close, within=0.1)
+    assert loop.time() - begun < 1
+    answers.set()
+    await eventually(lambda: not made._threads[0].is_alive())
+    assert called == ["hangs"], "who asked second has left before it was his turn"
 
 
 class Answers:
@@ -147,3 +163,20 @@ async def test_who_has_left_does_not_disturb_the_others(bridge: Bridge) -> None:
     answers.free.set()
     with pytest.raises(LookupError):
         await asked[1]
+
+
+async def test_who_waits_behind_a_database_that_is_away_is_told_with_the_first(bridge: Bridge) -> None:
+    answers = Answers()
+    answers.free.clear()
+    coalescer: Coalescer[int, int] = Coalescer(bridge, answers, at_once=2)
+    asked = [asyncio.create_task(coalescer.ask(0))]
+    await eventually(lambda: answers.batches)
+    asked += [asyncio.create_task(coalescer.ask(number)) for number in range(1, 9)]
+    await asyncio.sleep(0)
+    answers.raises = OperationalError("connection refused")
+    answers.free.set()
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(one) for one in told} == {OperationalError}
+    assert answers.batches == [[0]]
+    answers.raises = None
+    assert await coalescer.ask(4) == 8

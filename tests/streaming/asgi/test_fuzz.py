@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
@@ -11,7 +12,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from tests.streaming.asgi.wire import Wire
-from tests.streaming.asgi.world import Noted, Visitor, World
+from tests.streaming.asgi.world import Noted, Visitor, World, numbers
 
 pytestmark = pytest.mark.any_database
 
@@ -152,3 +153,51 @@ async def test_three_thousand_random_requests_get_nothing_that_is_not_theirs(wor
     assert seen[200] >= 300, seen
     assert world.process.sessions == set()
     assert world.process.limits.total == 0
+
+
+async def cursors_of_all_kinds(world: World, count: int) -> None:
+    """Ask with so many cursors, good and damaged, our own and another org's, by stream and by poll."""
+    world.configure(STREAM_MAX_PER_USER=0)
+    mine, theirs = await world.visitor(), await world.visitor()
+    for visitor, text in ((mine, "mine"), (theirs, "theirs")):
+        await world.emit(visitor.org, *(Noted(number=n, text=text) for n in range(20)))
+        await world.reached(visitor.org, 20)
+    cursors = {org: [str(one) for one in await world.cursors(org)] for org in (mine.org, theirs.org)}
+    fuzz = Fuzz(SEED, mine, theirs, [*cursors[mine.org], *cursors[theirs.org]])
+    signed_in = {"Authorization": f"Bearer {mine.token}"}
+    seen: Counter[str] = Counter()
+    for number in range(count):
+        cursor = fuzz.header_value(fuzz.cursor())
+        by = fuzz.random.choice(["header", "query", "poll"])
+        path, headers, query = {
+            "header": ("/test/stream", {"Last-Event-ID": cursor}, ""),
+            "query": ("/test/stream", {}, f"lastEventId={quote(cursor, safe='', encoding='latin-1')}"),
+            "poll": ("/test/stream/poll", {}, f"after={quote(cursor, safe='', encoding='latin-1')}"),
+        }[by]
+        said = f"seed {SEED}, cursor {number} by {by}: {cursor!r}"
+        wire = Wire(world.application, path, headers={**signed_in, **headers}, query=query)
+        await wire.start()
+        if by != "poll":
+            opened = await wire.next(event="stream.open")
+            seen[opened.json["resume"]] += 1
+            await wire.next(event="stream.caught_up")
+            replayed = list(numbers(wire.told)) if opened.json["resume"] == "ok" else []
+            assert replayed == list(range(20 - len(replayed), 20)), said
+            assert (opened.json["resume"] == "ok") == (cursor.strip() in cursors[mine.org]), said
+        await wire.leave()
+        check(wire, said)
+        if by == "poll":
+            seen[str(wire.status)] += 1
+            assert wire.status in (200, 400, 410), said
+    print(f"{count} cursors: {dict(seen)}")
+    assert {"ok", "reset", "malformed", "200", "400", "410"} <= set(seen), seen
+
+
+async def test_a_thousand_cursors_get_nothing_that_is_not_theirs(world: World) -> None:
+    await cursors_of_all_kinds(world, 1_000)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_200)
+async def test_100_000_cursors_get_nothing_that_is_not_theirs(world: World) -> None:
+    await cursors_of_all_kinds(world, 100_000)

@@ -16,7 +16,7 @@ from tests.streaming.asgi.world import Members, World, eventually
 
 
 async def test_a_drain_says_goodbye_to_all_and_spreads_their_return(world: World) -> None:
-    world.configure(DRAIN_SPREAD=5, STREAM_MAX_PER_USER=0)
+    world.configure(DRAIN_SPREAD=5, DRAIN_LINGER=1, STREAM_MAX_PER_USER=0)
     visitor = await world.visitor()
     wires = [await world.open(visitor) for _ in range(60)]
     lifespan.drain_all()
@@ -26,8 +26,8 @@ async def test_a_drain_says_goodbye_to_all_and_spreads_their_return(world: World
     assert {one.json["reason"] for one in goodbyes} == {"shutdown"}
     assert all(one.json["reconnect"] for one in goodbyes)
     pauses = sorted(one.json["retryMs"] for one in goodbyes)
-    assert 250 <= pauses[0] <= pauses[-1] <= 5000
-    for second in range(5):
+    assert 1250 <= pauses[0] <= pauses[-1] <= 6000, "whoever comes back meets a port that is closed or another server"
+    for second in range(1, 6):
         assert sum(second * 1000 <= pause < (second + 1) * 1000 for pause in pauses) <= 30
     assert world.process.sessions == set()
 
@@ -122,6 +122,7 @@ def handlers() -> Any:
 
 
 async def test_the_lifespan_starts_hooks_sigterm_and_stops(world: World, handlers: Any) -> None:
+    world.configure(DRAIN_LINGER=0)
     seen: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
     server = Server()
@@ -136,15 +137,3 @@ async def test_the_lifespan_starts_hooks_sigterm_and_stops(world: World, handler
     server.inbox.put_nowait({"type": "lifespan.shutdown"})
     await asyncio.wait_for(running, 10)
     assert server.sent[-1] == "lifespan.shutdown.complete"
-
-
-async def test_outside_the_main_thread_no_signal_is_hooked(handlers: Any) -> None:
-    before = {number: signal.getsignal(number) for number in handlers}
-    await asyncio.to_thread(lifespan._hook, object())  # type: ignore[arg-type]
-    assert {number: signal.getsignal(number) for number in handlers} == before
-
-
-async def test_an_ignored_signal_stays_ignored(world: World, handlers: Any) -> None:
-    process = world.process
-    lifespan._draining(process, signal.SIG_IGN)(signal.SIGTERM, None)
-    await eventually(lambda: process.draining)

@@ -160,7 +160,7 @@ async def test_a_hidden_stretch_costs_a_strict_client_no_event(world: World) -> 
         assert read.last_id == wire.told[-1].id
 
 
-async def test_a_thousand_connects_at_random_cursors_while_events_come(world: World) -> None:
+async def test_hundreds_of_connects_at_random_cursors_while_events_come(world: World) -> None:
     world.configure(STREAM_MAX_PER_USER=0, RING_ENTRIES=40, PAGE_ENTRIES=50)
     visitor = await world.visitor()
     known = {cursor.sequence: str(cursor) for cursor in await world.note(visitor.org, 400)}
@@ -168,15 +168,15 @@ async def test_a_thousand_connects_at_random_cursors_while_events_come(world: Wo
     stop = threading.Event()
 
     def write() -> int:
-        """Commit 500 events a second, ten at a time."""
+        """Commit 250 events a second, ten at a time."""
         begun, written = time.monotonic(), 0
-        while not stop.wait(max(0.0, begun + written / 500 - time.monotonic())):
+        while not stop.wait(max(0.0, begun + written / 250 - time.monotonic())):
             world._emit(visitor.org, [Noted(number=401 + written + n).about("") for n in range(10)])
             written += 10
         return written
 
     async def connect(number: int) -> None:
-        await asyncio.sleep(drawn.uniform(0, 6))
+        await asyncio.sleep(drawn.uniform(0, 4))
         sequence = drawn.choice(sorted(known)[-120:])
         wire = world.wire(visitor=visitor, headers={"Last-Event-ID": known[sequence]})
         await wire.start(within=60)
@@ -192,8 +192,8 @@ async def test_a_thousand_connects_at_random_cursors_while_events_come(world: Wo
 
     writing = asyncio.create_task(sync_to_async(write)())
     try:
-        await asyncio.gather(*(connect(number) for number in range(1000)))
+        await asyncio.gather(*(connect(number) for number in range(300)))
     finally:
         stop.set()
         written = await writing
-    assert written >= 1500
+    assert written >= 500

@@ -75,7 +75,8 @@ async def test_a_database_that_is_away_closes_nothing_and_is_told_once(
     world.configure(HEADS_EVERY_EMBEDDED=0.02)
     visitor = await world.visitor()
     wire = await world.open(visitor)
-    original = world.process.bridge.call
+    bridge = world.process.watcher._bridge
+    original = bridge.call
     asked = 0
 
     async def away(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -85,12 +86,12 @@ async def test_a_database_that_is_away_closes_nothing_and_is_told_once(
             raise OSError("connection refused")
         return await original(function, *args, **kwargs)
 
-    world.process.bridge.call = away  # type: ignore[method-assign]
+    bridge.call = away  # type: ignore[method-assign]
     await eventually(lambda: asked >= 5)
     assert not world.process.watcher.database_ok
     assert world.process.degraded == "the database does not answer"
     assert caplog.text.count("cannot ask the heads") == 1
-    world.process.bridge.call = original  # type: ignore[method-assign]
+    bridge.call = original  # type: ignore[method-assign]
     await eventually(lambda: world.process.watcher.database_ok)
     assert world.process.degraded is None
     await world.note(visitor.org, 1)
@@ -100,7 +101,7 @@ async def test_a_database_that_is_away_closes_nothing_and_is_told_once(
 
 async def test_asking_takes_at_most_a_twentieth_of_the_time(world: World) -> None:
     class SlowBridge:
-        async def call(self, function: Any, *args: Any) -> dict[str, Head]:
+        async def ask(self, function: Any, *args: Any) -> dict[str, Head]:
             times.append(time.monotonic())
             await asyncio.sleep(0.01)
             return {}
@@ -112,3 +113,55 @@ async def test_asking_takes_at_most_a_twentieth_of_the_time(world: World) -> Non
     task.cancel()
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert min(pauses) >= 0.01 / 0.05
+
+
+async def test_a_database_that_hangs_is_known_to_be_away_in_time_and_asked_again(world: World) -> None:
+    world.configure(DATABASE_TIMEOUT=0.1, HEADS_EVERY_EMBEDDED=0.02)
+    visitor = await world.visitor()
+    wire = await world.open(visitor)
+    bridge = world.process.watcher._bridge
+    original, answers = bridge.call, asyncio.Event()
+
+    async def hung(function: Any, *args: Any, **kwargs: Any) -> Any:
+        await answers.wait()
+        return await original(function, *args, **kwargs)
+
+    bridge.call = hung  # type: ignore[method-assign]
+    await eventually(lambda: not world.process.watcher.database_ok, within=1)
+    refused = await world.wire(visitor=visitor).answered()
+    assert (refused.status, refused.error["code"]) == (503, "stream-unavailable")
+    assert 3 <= int(refused.headers["retry-after"]) <= 6
+    answers.set()
+    await eventually(lambda: world.process.watcher.database_ok, within=1)
+    assert not wire.ended
+    await world.open(visitor)
+
+
+async def test_a_process_that_serves_no_org_knows_whether_the_database_is_there(world: World) -> None:
+    watched = Watched({})
+    watcher = Watcher(watched, world.process.bridge, pause=lambda: 60.0)
+    assert await watcher.ask()
+    original = world.process.bridge.call
+
+    async def away(function: Any, *args: Any, **kwargs: Any) -> Any:
+        raise OSError("connection refused")
+
+    world.process.bridge.call = away  # type: ignore[method-assign]
+    assert not await watcher.ask()
+    assert not watcher.database_ok
+    world.process.bridge.call = original  # type: ignore[method-assign]
+    assert await watcher.ask()
+    assert watched.told == [({}, {}), ({}, {})]
+
+
+async def test_a_defect_in_one_org_does_not_end_the_watching(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    class Defective(Watched):
+        def on_heads(self, reached: Mapping[str, int], heads: Mapping[str, Head]) -> None:
+            super().on_heads(reached, heads)
+            raise RuntimeError("a defect")
+
+    watched = Defective({})
+    task = asyncio.create_task(Watcher(watched, world.process.bridge, pause=lambda: 0.01).run())
+    await eventually(lambda: len(watched.told) >= 3)
+    task.cancel()
+    assert "cannot follow the heads" in caplog.text

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from streaming import Event, Rights, Stream, log
+from streaming import Event, Rights, Stream, log, revocation
 from streaming.access import Access
 from streaming.asgi import lifespan
 from streaming.asgi.lifespan import Process
@@ -122,6 +122,13 @@ class World:
             self.grant(user, org, rights)
         row, token = await sync_to_async(ApiToken.issue)(user=user, org=org, expires_at=expires_at)
         return Visitor(org=org, user=user, token=token, row=row)
+
+    async def recheck(self, org: str, *users: Any) -> None:
+        """Commit an entry that has these users' rights looked up anew; everybody's, if none is named."""
+        await sync_to_async(revocation.recheck)(org, [str(user.pk) for user in users])
+
+    def withdraw(self, user: Any, org: str) -> None:
+        del Members.rights_in[str(user.pk), org]
 
     def grant(self, user: Any, org: str, rights: Rights = EVERYTHING) -> None:
         Members.rights_in[str(user.pk), org] = rights

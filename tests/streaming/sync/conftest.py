@@ -14,9 +14,10 @@ from pytest_django.fixtures import Settings
 
 from redline.monitoring.models import Vendor
 from redline.workspaces.models import Org, Role, User
-from redline.workspaces.services import ensure_membership, ensure_org, ensure_user
+from redline.workspaces.services import ensure_org, ensure_user
 from streaming import Stream, capture
 from streaming.core.stream import registry
+from tests.people import settle
 from tests.streaming.sync.sample import new_org
 from tests.streaming.sync.shelf.events import ItemChanged, ItemGone, ItemMade, ItemRenamed, ItemSaved
 
@@ -42,7 +43,7 @@ def house(db: None) -> House:
     users = {}
     for role in Role:
         users[role.value] = ensure_user(f"{role.value}@example.org")
-        ensure_membership(org, users[role.value], role=role)
+        settle(org.pk, users[role.value].pk, role)
     vendor = Vendor.objects.create(org=org, name="Vendor", homepage_url="https://vendor.example/")
     return House(org=org, vendor=vendor, users=users)
 
@@ -51,7 +52,7 @@ def house(db: None) -> House:
 def shelf(transactional_db: None, settings: Settings) -> Iterator[Any]:
     """Install the app of inheriting models, with a stream that has one rule of each kind."""
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.streaming.sync.shelf"]
-    from tests.streaming.sync.shelf.models import Book, Item, Leaflet, Shelf
+    from tests.streaming.sync.shelf.models import Book, Guest, Item, Leaflet, Reader, Shelf
 
     stream = Stream("test-shelf", path="test/shelf")
 
@@ -77,11 +78,11 @@ def shelf(transactional_db: None, settings: Settings) -> Iterator[Any]:
 
     capture.connect_deletes()
     with connection.schema_editor() as editor:
-        for model in (Shelf, Item, Book):
+        for model in (Shelf, Item, Book, Guest):
             editor.create_model(model)
-    yield SimpleNamespace(Shelf=Shelf, Item=Item, Book=Book, Leaflet=Leaflet, stream=stream)
+    yield SimpleNamespace(Shelf=Shelf, Item=Item, Book=Book, Leaflet=Leaflet, Reader=Reader, Guest=Guest, stream=stream)
     with connection.schema_editor() as editor:
-        for model in (Book, Item, Shelf):
+        for model in (Guest, Book, Item, Shelf):
             editor.delete_model(model)
     for model in (Item, Book, Leaflet):
         signals.post_delete.disconnect(sender=model, dispatch_uid="streaming.capture")

@@ -11,8 +11,10 @@ from django.db import connection, transaction
 
 from redline.monitoring.streams import ChangeDetected
 from streaming import log
+from streaming.authentication import Credential
+from streaming.core import wire
 from streaming.core.entry import Entry
-from streaming.models import LogEntry
+from streaming.models import ApiToken, LogEntry
 from streaming.outbox import emit_many
 
 _numbers = itertools.count(1)
@@ -21,6 +23,11 @@ _numbers = itertools.count(1)
 def new_org() -> str:
     """Return an org's key that no test has used: heads are remembered over the flush between two tests."""
     return f"org_{next(_numbers):06}"
+
+
+def bearer(user: Any, org: str) -> Credential:
+    """Return the credential of a user with a token for an org."""
+    return Credential(kind="bearer", value=ApiToken.issue(user=user, org=org)[1])
 
 
 def detected(headline: object = "") -> ChangeDetected:
@@ -34,7 +41,8 @@ def commit(org: str, headlines: Iterable[object] = ("",), **about: Any) -> list[
 
 
 def entries(org: str) -> tuple[Entry, ...]:
-    return log.read(org, first=1, limit=100_000).entries
+    """Return the events of an org's log; what it says of rights is no event."""
+    return tuple(one for one in log.read(org, first=1, limit=100_000).entries if one.type != wire.RIGHTS)
 
 
 def sequences(org: str) -> list[int]:

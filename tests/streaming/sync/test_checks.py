@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 from django.db import connection, models
 from pytest_django.fixtures import Settings
@@ -35,7 +36,6 @@ def found() -> list[str]:
 
 def test_the_project_itself_is_in_order() -> None:
     assert found() == []
-    assert run_checks(tags=["streaming"], include_deployment_checks=True) == []
 
 
 def test_a_database_without_known_locks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,29 @@ def test_every_model_that_is_announced_is_checked(stream: Stream) -> None:
     assert not issubclass(Vendor, StreamedModel)
 
 
-def test_simple_mode_is_refused_in_production_and_nowhere_else(settings: Settings) -> None:
-    settings.STREAMING = {**settings.STREAMING, "SIMPLE_MODE": True}
-    assert found() == []
-    messages = run_checks(tags=["streaming"], include_deployment_checks=True)
-    assert [message.id for message in messages] == ["streaming.E010"]
+def test_an_app_order_that_loses_the_back_pressure_of_runserver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_order = list(apps.get_app_configs())
+    monkeypatch.setattr(apps, "get_app_configs", lambda: sorted(in_order, key=lambda one: one.name != "daphne"))
+    assert found() == ["streaming.E008"]
+
+
+TOKENS = {"JWT_JWKS_URL": "https://issuer.example/jwks", "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "ids"),
+    [
+        ({}, []),
+        ({"JWT_ISSUER": ""}, ["streaming.E006"]),
+        ({"JWT_AUDIENCE": ""}, ["streaming.E006"]),
+        ({"JWT_AUDIENCE": "", "JWT_JWKS_URL": "", "JWT_SECRET": "s" * 32}, ["streaming.E006"]),
+        ({"JWT_JWKS_URL": "http://issuer.example/jwks"}, ["streaming.E007"]),
+        ({"JWT_JWKS_URL": "http://127.0.0.1:9/jwks"}, []),
+        ({"JWT_ISSUER": "", "JWT_AUDIENCE": "", "JWT_JWKS_URL": ""}, []),
+    ],
+)
+def test_tokens_from_anybody_and_keys_without_tls_are_refused(
+    settings: Settings, changed: dict[str, str], ids: list[str]
+) -> None:
+    settings.STREAMING = {**settings.STREAMING, **TOKENS, **changed}
+    assert found() == ids

@@ -18,7 +18,7 @@ from streaming.core.filter import Scope
 from streaming.core.rights import EVERYTHING, Rights
 from streaming.opening import Opening, Request, state, visit
 from tests.streaming.sync.conftest import House
-from tests.streaming.sync.sample import commit, new_org
+from tests.streaming.sync.sample import bearer, commit, new_org
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
@@ -31,8 +31,9 @@ def ask(house: House, role: str = "owner", **values: Any) -> Request:
         "types": None,
         "path": {},
         "query": {},
+        **values,
     }
-    return Request(**{**wanted, **values})
+    return Request(**wanted, credential=bearer(wanted["user"], wanted["org"]))
 
 
 def opened(request: Request) -> Opening:
@@ -41,7 +42,7 @@ def opened(request: Request) -> Opening:
     assert isinstance(result, Opening)
     if result.reset is None or not request.snapshot:
         return result
-    return replace(result, state=state(request, result.filter))
+    return replace(result, state=state(request, result.standing.filter))
 
 
 def refused(request: Request) -> Refused:
@@ -54,7 +55,7 @@ def test_without_a_cursor_a_connection_starts_at_the_head_and_gets_no_state(hous
     commit(house.org.pk, range(3))
     start = opened(ask(house))
     assert (start.head, start.reset, start.state) == (log.head(house.org.pk), None, ())
-    assert start.filter.types == org_feed.types
+    assert start.standing.filter.types == org_feed.types
 
 
 def test_a_good_cursor_resumes(house: House) -> None:
@@ -109,7 +110,7 @@ def test_many_are_opened_together_each_with_its_own_result(
     cursors = [entry.cursor for entry in log.read(house.org.pk, first=1, limit=3).entries]
     asked = [ask(house, role, cursor=cursor) for role in house.users for cursor in cursors]
     asked.append(ask(house, user=User.objects.create(username="foreign")))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         results = visit(asked)
     assert [isinstance(one, Opening) for one in results] == [True] * 12 + [False]
     assert visit([]) == []
@@ -195,7 +196,7 @@ def test_a_scope_narrows_or_refuses(house: House, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(org_feed, "scope", scope)
     start = opened(ask(house, path={"id": "a"}, query={"q": "b"}))
-    assert start.filter.scope == Scope(within=frozenset({"a", "b"}))
+    assert start.standing.filter.scope == Scope(within=frozenset({"a", "b"}))
     assert refused(ask(house, path={"id": "foreign"})).status == 404
 
 

@@ -17,7 +17,7 @@ from streaming.models import Head, LogEntry
 from streaming.opening import Request
 from streaming.polling import Answer, poll
 from tests.streaming.sync.conftest import House
-from tests.streaming.sync.sample import commit
+from tests.streaming.sync.sample import bearer, commit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
@@ -30,8 +30,9 @@ def ask(house: House, role: str = "owner", **values: Any) -> Request:
         "types": None,
         "path": {},
         "query": {},
+        **values,
     }
-    return Request(**{**wanted, **values})
+    return Request(**wanted, credential=bearer(wanted["user"], wanted["org"]))
 
 
 def answered(request: Request, *, oldest: bool = False, limit: int = 100) -> Answer:

@@ -10,6 +10,7 @@ from streaming import redaction
 from streaming.redaction import redact
 
 SECRET = "rl_7Zt2kQpW9xLmN4vB8cYd"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c3JfMSIsImV4cCI6MX0.c2lnbmF0dXJlLW9mLXRoaXM"
 CASES = [
     "GET /v1/stream?token={} HTTP/1.1",
     "GET /v1/stream?types=a&token={}&x=1",
@@ -23,6 +24,7 @@ CASES = [
     "Authorization: Bearer {}",
     "authorization: bearer   {}",
     "the token {} was refused",
+    "/sign-in?next=/%3Fa%3D1%26token%3D{} ",
 ]
 
 
@@ -32,15 +34,20 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-@pytest.mark.parametrize("form", CASES)
-def test_a_credential_is_cut_out_of_a_line(form: str) -> None:
-    redacted = redact(form.format(SECRET))
-    assert SECRET not in redacted
-    assert SECRET[3:] not in redacted
+@pytest.mark.parametrize("secret", [SECRET, JWT, JWT.rpartition(".")[0] + "."])
+@pytest.mark.parametrize(
+    "form", [*CASES, "GET /{} HTTP/1.1", "GET /v1/stream?%74oken={}&x", "/in?next=/%3F%74oken%3D{} "]
+)
+def test_a_credential_is_cut_out_of_a_line(form: str, secret: str) -> None:
+    redacted = redact(form.format(secret))
+    assert secret not in redacted
+    assert secret[3:] not in redacted
     assert "[redacted]" in redacted
 
 
-@pytest.mark.parametrize("text", ["", "GET /v1/stream?types=token", "a bearer of news?", "/notoken=5", "rl_short"])
+@pytest.mark.parametrize(
+    "text", ["", "GET /v1/stream?types=token", "a bearer of news?", "/notoken=5", "rl_short", "eye.example.com"]
+)
 def test_what_is_no_credential_stays(text: str) -> None:
     assert redact(text) in (text, text.replace("news", "[redacted]"), text.replace("of", "[redacted]"))
 

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from redline.monitoring.models import Entitlement
 from redline.workspaces.models import Org
-from streaming import log
 from streaming.management.commands import replay as command
 from streaming.models import LogEntry
 from streaming.outbox import emit
@@ -42,7 +41,8 @@ def test_replaying_from_another_process_copies_into_the_sandbox(house: House) ->
     assert [(copy.type, copy.data, copy.keys) for copy in copies] == [
         (entry.type, entry.data, entry.keys) for entry in originals
     ]
-    assert sequences(sandbox()) == [1, 2, 3]
+    first = len(house.users) + 1  # behind what the new sandbox's log says of its members' rights
+    assert sequences(sandbox()) == [first, first + 1, first + 2]
     assert {copy.fingerprint for copy in copies}.isdisjoint(entry.fingerprint for entry in originals)
 
 
@@ -94,7 +94,7 @@ def test_a_stretch_is_chosen_by_time(house: House) -> None:
 
 def test_nothing_to_copy_is_no_error(house: House) -> None:
     assert replay(house).startswith("0 events copied to ")
-    assert log.head(sandbox()).sequence == 0
+    assert entries(sandbox()) == ()
 
 
 def test_copies_keep_the_originals_pace(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

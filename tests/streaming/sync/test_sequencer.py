@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from streaming import log, sequencer
 from streaming.models import Head, LogEntry
 from streaming.outbox import emit
+from tests.processes import wait_until
 from tests.streaming.sync.sample import commit, detected, headlines, new_org, sequences, waiting
 from tests.streaming.sync.together import elsewhere, together
 
@@ -334,3 +336,43 @@ def test_a_lost_connection_is_as_good_as_busy_and_is_replaced(org: str, caplog: 
         assert list(sequencer.sequence([org])) == []
     assert "sequencing put off" in caplog.text
     assert len(list(sequencer.sequence([org]))) == 1
+
+
+@pytest.mark.postgres
+def test_a_sequencer_that_is_frozen_with_the_lock_loses_it_and_the_log_stays_dense(
+    org: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sequencer, "HELD_AT_MOST_MS", 300)
+    commit(org)
+    outbox(org, 3)
+    other = new_org()
+    holds, thaw = threading.Event(), threading.Event()
+    advance = sequencer._advance
+
+    def freeze(*args: Any) -> None:
+        if threading.current_thread() is frozen:
+            holds.set()
+            assert thaw.wait(20)
+        advance(*args)
+
+    monkeypatch.setattr(sequencer, "_advance", freeze)
+    batches: list[Any] = []
+
+    def run() -> None:
+        try:
+            batches.extend(sequencer.sequence([org]))
+        finally:
+            connections.close_all()
+
+    frozen = threading.Thread(target=run)
+    frozen.start()
+    assert holds.wait(10)
+    assert list(sequencer.sequence([org])) == [], "it is busy"
+    outbox(other)
+    assert len(list(sequencer.sequence([other]))) == 1, "the others are not"
+    wait_until(lambda: bool(list(sequencer.sequence([org]))), within=10, what="the lock is free again")
+    thaw.set()
+    frozen.join(10)
+    assert batches == []
+    assert "sequencing put off" in caplog.text
+    assert sequences(org) == [1, 2, 3, 4]

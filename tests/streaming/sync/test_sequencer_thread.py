@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from streaming import publisher, sequencer
@@ -145,6 +146,34 @@ def test_a_listener_that_fails_does_not_end_the_thread(
     finally:
         thread.stop()
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["sequencing failed"]
+
+
+def test_a_database_that_is_away_is_told_once_and_nothing_is_lost(
+    heard: Heard, org: str, settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings.STREAMING = {**settings.STREAMING, "SWEEP_EVERY": 0.02}
+    asked: list[None] = []
+
+    def away() -> set[str]:
+        asked.append(None)
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(sequencer, "waiting_orgs", away)
+    thread = Sequencer(heard)
+    thread.start()
+    try:
+        wait_until(lambda: len(asked) >= 5, within=10, what="five sweeps in vain")
+        LogEntry.objects.create(org=org, type="change.detected", data=detected().payload().decode())
+        monkeypatch.undo()
+        assert heard.next().org == org
+    finally:
+        thread.stop()
+    said = [record.getMessage() for record in caplog.records if record.name == "streaming.sequencer"]
+    assert said == [
+        "the outbox waits, the database does not answer: connection refused",
+        "the database is back, the outbox is being sequenced",
+    ]
 
 
 def test_inline_sequencing_pokes_once_per_batch(org: str, monkeypatch: pytest.MonkeyPatch) -> None:
