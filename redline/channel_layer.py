@@ -21,6 +21,8 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from streaming.redis import PlainConnection, SentinelConnection, SentinelTLSConnection, TLSConnection
+
 CORE = "channels_redis.core.RedisChannelLayer"
 BACKENDS: dict[str, str] = environ.Env.CHANNELS_SCHEMES
 SENTINEL_PORT = 26_379
@@ -58,39 +60,37 @@ def channel_layer(url: str, *, sentinel_master: str = "", encryption_keys: Seque
     if target.scheme == "inmemory":
         return {"BACKEND": backend}
     patience = PATIENCE | ({"socket_timeout": BLOCKING} if backend == CORE else {})
-    addresses = _addresses(target)
-    hosts = [{"address": address, **patience} for address in addresses]
-    if sentinel_master:
-        hosts = [_sentinel(addresses, sentinel_master, patience)]
+    servers = _servers(target)
+    hosts = [_sentinel(servers, sentinel_master, patience)] if sentinel_master else [patience | one for one in servers]
     config: dict[str, Any] = {"hosts": hosts}
     if encryption_keys:
         config["symmetric_encryption_keys"] = list(encryption_keys)
     return {"BACKEND": backend, "CONFIG": config}
 
 
-def _addresses(target: SplitResult) -> list[str]:
-    """Return one URL for each host, with the credentials, database and options that they share."""
+def _servers(target: SplitResult) -> list[dict[str, Any]]:
+    """Return how to connect to each host; credentials, database and options are shared."""
     credentials, at, hosts = target.netloc.rpartition("@")
     scheme = target.scheme.partition("+")[0]
-    addresses = [
-        target._replace(scheme=scheme, netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")
-    ]
-    for address in addresses:
-        if not parse_url(address).get("host"):
+    connection = TLSConnection if scheme == "rediss" else PlainConnection
+    found = []
+    for host in hosts.split(","):
+        parsed = parse_url(target._replace(scheme=scheme, netloc=f"{credentials}{at}{host}").geturl())
+        if not parsed.get("host"):
             raise ValueError("it names no host")
-    return addresses
+        found.append({**parsed, "connection_class": connection})
+    return found
 
 
-def _sentinel(addresses: list[str], master: str, patience: dict[str, Any]) -> dict[str, Any]:
-    """Return the one host that Sentinels point to; credentials and database are those of the master."""
-    parsed = [dict(parse_url(address)) for address in addresses]
-    own = {key: value for key, value in parsed[0].items() if key not in ("host", "port", "connection_class")}
-    tls = {"ssl": True} if addresses[0].startswith("rediss:") else {}
+def _sentinel(servers: list[dict[str, Any]], master: str, patience: dict[str, Any]) -> dict[str, Any]:
+    """Return the one host that Sentinels point to; credentials, database and options are those of the master."""
+    tls = servers[0]["connection_class"] is TLSConnection
+    own = {key: value for key, value in servers[0].items() if key not in ("host", "port")}
     return {
-        "master_name": master,
-        "sentinels": [(one["host"], one.get("port", SENTINEL_PORT)) for one in parsed],
-        "sentinel_kwargs": {**SENTINEL, **tls},
         **patience,
-        **tls,
         **own,
+        "connection_class": SentinelTLSConnection if tls else SentinelConnection,
+        "master_name": master,
+        "sentinels": [(one["host"], one.get("port", SENTINEL_PORT)) for one in servers],
+        "sentinel_kwargs": {**SENTINEL, **({"ssl": True} if tls else {})},
     }

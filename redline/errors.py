@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -82,6 +83,10 @@ def envelope_handler(error: Exception, context: Mapping[str, Any]) -> Response |
             return Response(envelope(400, request_id, details=details), status=400)
         case exceptions.APIException():
             return _api_error(error, request_id)
+        case OperationalError() | InterfaceError():
+            logger.warning("the database does not answer: %s", error)
+            body = envelope(503, request_id, code="stream-unavailable", message="The database does not answer.")
+            return Response(body, status=503, headers={"Retry-After": "3"})
     return None
 
 

@@ -16,9 +16,16 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+_BY_ROW = (DatabaseStore.load, CachedStore.load)
+"""How a store loads whose sessions are rows: many are one query, and a cache in front of them is not asked.
+
+What it holds is older than the row, by as long as it takes to write to it.
+"""
 
 AT_ONCE = 500
 """Keys in one query; SQLite takes no more than some thousands."""
@@ -57,7 +64,7 @@ def user_id(session_data: Mapping[str, Any]) -> str | None:
 
 def _load(keys: Collection[str]) -> dict[str, tuple[Mapping[str, Any], datetime]]:
     engine = store()
-    if issubclass(engine, DatabaseStore) and engine.load is DatabaseStore.load:
+    if issubclass(engine, DatabaseStore) and engine.load in _BY_ROW:
         return dict(_load_rows(engine, sorted(set(keys))))
     sessions = {key: engine(key) for key in set(keys)}
     return {key: (dict(one.items()), one.get_expiry_date()) for key, one in sessions.items()}

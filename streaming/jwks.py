@@ -64,16 +64,18 @@ class KeySet:
             if self.fetching is not None or now - self._asked_at < PAUSE_SECONDS:
                 return
             self._asked_at = now
-            self.fetching = done = Future[None]()
+            done = Future[None]()
             done.set_running_or_notify_cancel()  # who stops waiting for it does not end it
-        threading.Thread(target=self._run, args=(now, done), name="streaming-jwks", daemon=True).start()
+            threading.Thread(target=self._run, args=(now, done), name="streaming-jwks", daemon=True).start()
+            self.fetching = done
 
     def _run(self, begun: float, done: Future[None]) -> None:
         try:
             self._known = (read_keys(download(self._url)), begun)
         except Exception as error:
             logger.warning("cannot fetch the keys of the issuer of tokens: %s", error)
-        self.fetching = None
+        with self._lock:
+            self.fetching = None
         done.set_result(None)
 
 
@@ -84,6 +86,7 @@ def download(url: str) -> bytes:
     connection = connect(target.hostname or "", target.port, timeout=FETCH_SECONDS)
     # The time-out above is for each read; a host that drips bytes is cut off by this one.
     cut = threading.Timer(FETCH_SECONDS, _cut, [connection])
+    cut.daemon = True
     cut.start()
     try:
         path = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"

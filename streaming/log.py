@@ -188,7 +188,7 @@ def entry(epoch: str, row: Sequence[Any]) -> Entry:
         return _entry(epoch, row)
     except (ValueError, TypeError, AttributeError) as error:
         sequence, uid, *_ = row
-        incidents.note(Incident.DAMAGED_ENTRY, f"entry {sequence} of a log is damaged and left out: {error!r}")
+        incidents.note(Incident.DAMAGED_ENTRY, f"entry {epoch}.{sequence} is damaged and left out: {error!r}")
         return Entry(
             epoch=epoch,
             sequence=sequence,

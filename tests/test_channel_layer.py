@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from redis.asyncio import SSLConnection
+from redis.asyncio.sentinel import SentinelManagedSSLConnection
 
 from redline.channel_layer import channel_layer
 
@@ -19,22 +21,26 @@ def test_the_layer_in_memory_has_nothing_to_configure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "backend", "address"),
+    ("url", "backend", "told"),
     [
-        ("redis+pubsub://h:6379/0", PUBSUB, "redis://h:6379/0"),
-        ("rediss+pubsub://u:p@h/1?ssl_ca_certs=/ca", PUBSUB, "rediss://u:p@h/1?ssl_ca_certs=/ca"),
-        ("redis://h", CORE, "redis://h"),
-        ("rediss://:p%2C@h:1", CORE, "rediss://:p%2C@h:1"),
+        ("redis+pubsub://h:6380/2", PUBSUB, {"host": "h", "port": 6380, "db": 2}),
+        ("rediss+pubsub://u:p@h/1?ssl_ca_certs=/ca", PUBSUB, {"username": "u", "password": "p", "ssl_ca_certs": "/ca"}),
+        ("redis://h", CORE, {"host": "h"}),
+        ("rediss://:p%2C@h:1", CORE, {"password": "p,", "port": 1}),
     ],
 )
-def test_the_scheme_chooses_the_layer_and_tls(url: str, backend: str, address: str) -> None:
+def test_the_scheme_chooses_the_layer_and_tls(url: str, backend: str, told: dict[str, Any]) -> None:
     assert channel_layer(url)["BACKEND"] == backend
-    assert [host["address"] for host in hosts(url)] == [address]
+    (host,) = hosts(url)
+    assert told.items() <= host.items()
+    assert issubclass(host["connection_class"], SSLConnection) is url.startswith("rediss")
 
 
 def test_several_hosts_share_credentials_database_and_options() -> None:
-    addresses = [host["address"] for host in hosts("redis+pubsub://u:p@a:1,b:2,[::1]:3/4?socket_timeout=2")]
-    assert addresses == [f"redis://u:p@{host}/4?socket_timeout=2" for host in ("a:1", "b:2", "[::1]:3")]
+    found = hosts("redis+pubsub://u:p@a:1,b:2,[::1]:3/4?socket_timeout=2")
+    assert [(host["host"], host["port"]) for host in found] == [("a", 1), ("b", 2), ("::1", 3)]
+    names = ("username", "password", "db", "socket_timeout")
+    assert [[host[name] for name in names] for host in found] == [["u", "p", 4, 2.0]] * 3
 
 
 def test_nothing_waits_long_for_redis_but_the_core_layer_for_a_message() -> None:
@@ -46,11 +52,13 @@ def test_nothing_waits_long_for_redis_but_the_core_layer_for_a_message() -> None
 def test_sentinels_are_asked_for_the_master_whose_credentials_the_url_has() -> None:
     (host,) = hosts("rediss+pubsub://u:p@a:1,b/3?health_check_interval=7", sentinel_master="main")
     assert host["sentinels"] == [("a", 1), ("b", 26_379)]
-    chosen = ("master_name", "username", "password", "db", "ssl", "health_check_interval")
-    assert [host[name] for name in chosen] == ["main", "u", "p", 3, True, 7]
+    chosen = ("master_name", "username", "password", "db", "health_check_interval")
+    assert [host[name] for name in chosen] == ["main", "u", "p", 3, 7]
+    assert issubclass(host["connection_class"], SentinelManagedSSLConnection)
     assert host["sentinel_kwargs"]["ssl"] is True
     assert "password" not in host["sentinel_kwargs"]
-    assert "ssl" not in hosts("redis://a", sentinel_master="main")[0]
+    (plain,) = hosts("redis://a", sentinel_master="main")
+    assert not issubclass(plain["connection_class"], SSLConnection)
 
 
 def test_two_sentinels_that_are_away_leave_time_for_the_third() -> None:

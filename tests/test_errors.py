@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.test import Client, RequestFactory
 
 from redline import errors
@@ -48,6 +49,16 @@ def test_every_error_page_is_the_envelope(view: object, status: int, code: str) 
     assert answer.status_code == status
     assert json.loads(answer.content)["error"]["code"] == code
     assert json.loads(answer.content)["error"]["requestId"] == "abc.1"
+
+
+@pytest.mark.parametrize("away", [OperationalError, InterfaceError])
+def test_a_database_that_does_not_answer_is_unavailable(away: type[Exception]) -> None:
+    context = {"request": RequestFactory().get("/v1/changes", headers={"X-Request-ID": "abc.1"})}
+    answer = errors.envelope_handler(away("the connection is lost"), context)
+    assert answer is not None
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
+    assert answer.data["error"]["code"] == "stream-unavailable"
+    assert "connection" not in answer.data["error"]["message"]
 
 
 def test_an_unknown_path_is_the_envelope() -> None:

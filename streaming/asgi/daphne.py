@@ -11,6 +11,7 @@ and the process stays at about 2 MB for such a client.
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 from daphne.cli import CommandLineInterface
@@ -56,6 +57,8 @@ class Server(StockServer):
 
     def run(self) -> None:
         """Start what serves streams with the reactor: Daphne has no lifespan."""
+        if self.http_timeout:
+            sys.exit("--http-timeout would end every stream after that time; leave it out.")
         from twisted.internet import reactor
 
         reactor.callWhenRunning(lambda: asyncio.get_event_loop().call_soon(_start))

@@ -159,8 +159,12 @@ class Process:
             await asyncio.sleep(TIDY_EVERY)
             for org in self.hub.drop_idle(self.now()):
                 self.pump.leave(org)
-            with contextlib.suppress(*DATABASE_AWAY):
-                await self.bridge.call(authentication.note_use)
+            try:
+                await self.bridge.ask(authentication.note_use)
+            except DATABASE_AWAY:
+                pass  # it is noted with the next
+            except Exception:
+                logger.exception("cannot note when tokens were used")
 
 
 _processes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Process] = weakref.WeakKeyDictionary()

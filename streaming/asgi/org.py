@@ -319,7 +319,7 @@ class OrgHub:
         self._chunks.clear()
 
     def _rights_that_matter(self, rights: Rights, entries: Sequence[Entry]) -> Rights | None:
-        addressed = any(entry.keys or entry.audience for entry in entries)
+        addressed = any(entry.keys or entry.audience for entry in entries if entry.type != wire.RIGHTS)
         return rights if addressed else None
 
     async def read_page(self, sequence: int) -> bool:

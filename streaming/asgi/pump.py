@@ -112,7 +112,7 @@ class Pump:
 
     def poke(self, org: str, head: int) -> None:
         """Tell the other processes that an org's log has grown."""
-        if not self.embedded:
+        if self._breaker.closed and not self.embedded:
             self._keep(self._send(org, poke_message(org, head)))
 
     # -- calls of the layer --------------------------------------------------------------------------------------------

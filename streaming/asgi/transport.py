@@ -47,26 +47,24 @@ def abort(send: Any) -> bool:
 
 def taken(send: Any) -> int | None:
     """Return a number that changes whenever the other side takes bytes; None where nobody can tell."""
-    connection = _socket(send)
-    if connection is None:
-        return None
+    try:
+        connection = _socket(send)
+        return None if connection is None else _acknowledged(connection)
+    except (OSError, ValueError, AttributeError):
+        return None  # it is closed: each server says so in its own way
+
+
+def _acknowledged(connection: Any) -> int | None:
     try:
         return int.from_bytes(connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 128)[_BYTES_ACKED], sys.byteorder)
     except OSError:
-        return _held(connection)
+        # No TCP, or no Linux: then it is what the system still holds of what was written.
+        if sys.platform == "win32":
+            return None
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 _TCP_INFO = getattr(socket, "TCP_INFO", -1)
-
-
-def _held(connection: Any) -> int | None:
-    """Return how many bytes the system still holds of what was written: all that a Unix socket tells, or no Linux."""
-    if sys.platform == "win32":
-        return None
-    try:
-        return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
-        return None
 
 
 def _socket(send: Any) -> Any:

@@ -13,6 +13,7 @@ from streaming import conf
 from streaming.deployment.rule import Rule, several_workers, workers
 
 CORE = "channels_redis.core.RedisChannelLayer"
+PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 BLOCKING_SECONDS = 5
 """How long the core layer waits for a message in one call."""
@@ -57,6 +58,18 @@ def _redis_version() -> int:
         return 0
 
 
+def _spins() -> bool:
+    """Say whether the pub/sub layer has a connection that does not notice that its peer has vanished."""
+    if not _is(PUBSUB):
+        return False
+    from streaming.redis import Noticing  # where there is this layer, there is redis-py
+
+    return not all(
+        isinstance(host, dict) and issubclass(host.get("connection_class", object), Noticing)
+        for host in configuration().get("hosts") or [None]
+    )
+
+
 def _option(name: str, default: float) -> float:
     """Return one of the times and sizes that both layers know and the pub/sub layer does not."""
     return float(configuration().get(name, default)) if _is(CORE) or _is(IN_MEMORY) else default
@@ -70,6 +83,12 @@ RULES = (
         _core_gives_up,
         "The core Redis layer waits 5 s for a message and its connection gives up before: every quiet stream fails.",
         "Use the pub/sub layer, or give each host a socket_timeout of 10; redis-py 8 gives up after 5 by default.",
+    ),
+    Rule(
+        "E033",
+        _spins,
+        "When the host of Redis vanishes, the pub/sub layer spins and the whole process stands still.",
+        "Give each of the layer's hosts a connection_class of streaming.redis.",
     ),
     Rule(
         "E013",

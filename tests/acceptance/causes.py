@@ -19,7 +19,7 @@ CSRF = "c" * 32
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody with a stream; `cookie` is that of his browser where he has signed in, `spare` another token."""
+    """Somebody with a stream; `cookie` is his browser's where he has signed in, `spare` a token for after the first."""
 
     org: str
     user: str

@@ -73,7 +73,7 @@ def sign_in(user: str) -> str:
 def emit(
     org: str, count: int = 1, start: int = 1, rate: float = 0, to: list[str] | None = None, width: int = 0
 ) -> list[str]:
-    """Emit `change.detected` events whose headlines count up; `to` names their only audience, `width` makes them long."""
+    """Emit `change.detected` events whose headlines count up; `to` is their audience, `width` makes them longer."""
     begun = time.monotonic()
     at_once = 1 if rate else count
     for first in range(0, count, at_once):

@@ -151,12 +151,16 @@ def words(anomalies: Iterable[Anomaly]) -> set[str]:
     return {anomaly.word.value for anomaly in anomalies}
 
 
+def _identities(writes: Iterable[Write], *, committed: bool | None) -> set[str]:
+    return {event.identity for write in writes if write.committed is committed for event in write.events}
+
+
 class _Checker:
     def __init__(self, history: History) -> None:
         self._history = history
         self._org_of = {event.identity: event.org for write in history.writes for event in write.events}
-        self._committed = {event.identity for write in history.writes if write.committed for event in write.events}
-        self._unknown = {event.identity for write in history.writes if write.committed is None for event in write.events}
+        self._committed = _identities(history.writes, committed=True)
+        self._unknown = _identities(history.writes, committed=None)
         self._at: dict[tuple[str, int], Seen] = {}
         self._position: dict[str, int] = {}
 

@@ -46,7 +46,7 @@ class Member:
 
 
 class Clerk:
-    """The writer's process; every act of `tests.acceptance.clerk`, or of another such `module`, is a coroutine function."""
+    """The writer's process; every act of `tests.acceptance.clerk`, or of another `module`, is a coroutine here."""
 
     def __init__(
         self,

@@ -5,11 +5,12 @@ python -m tests.acceptance.registrar          as `tests.acceptance.clerk`, which
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.acceptance.clerk import ACTS, member, serve, sign_in, token  # isort: skip - sets Django up
+from tests.acceptance.clerk import ACTS, serve, sign_in, token  # isort: skip - sets Django up
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.utils import timezone
@@ -20,6 +21,7 @@ from streaming import recheck
 from streaming.core import wire
 from streaming.models import ApiToken, LogEntry
 from streaming.outbox import emit_many
+from tests.people import settle
 
 NOBODY = "usr_nobody"
 """The audience of what only owners and admins see."""
@@ -35,10 +37,11 @@ def people(org: str, wanted: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _somebody(org: str, role: str, lives: float | None, by_cookie: bool) -> dict[str, str]:
-    made = member(org, role)
-    secret = token(made["user"], org, lives) if lives is not None else made["token"]
-    cookie = sign_in(made["user"]) if by_cookie else ""
-    return {"org": org, "user": made["user"], "token": secret, "spare": made["token"], "cookie": cookie}
+    user = User.objects.create(username=secrets.token_hex(8)).pk
+    settle(org, user, role)
+    cookie = sign_in(user) if by_cookie else ""
+    spare = token(user, org) if lives is not None else ""
+    return {"org": org, "user": user, "token": token(user, org, lives), "spare": spare, "cookie": cookie}
 
 
 def token_key(secret: str) -> int:

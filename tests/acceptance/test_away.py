@@ -71,7 +71,7 @@ class Place:
             return await answer.json()
 
 
-async def heartbeats(streams: list[SSE], count: int) -> None:
+async def heartbeats_come(streams: list[SSE], count: int) -> None:
     for stream in streams:
         seen = 0
         async with asyncio.timeout(10):
@@ -81,8 +81,18 @@ async def heartbeats(streams: list[SSE], count: int) -> None:
                 seen += block.comment == "heartbeat"
 
 
+LONG = pytest.mark.long
+
+
 @pytest.mark.parametrize(
-    ("kind", "fault"), [("uvicorn", "stopped"), ("uvicorn", "killed"), ("uvicorn", "frozen"), ("daphne", "frozen")]
+    ("kind", "fault"),
+    [
+        ("uvicorn", "stopped"),
+        ("daphne", "frozen"),
+        pytest.param("uvicorn", "killed", marks=LONG),
+        pytest.param("uvicorn", "frozen", marks=LONG),
+        pytest.param("daphne", "stopped", marks=LONG),
+    ],
 )
 async def test_a_database_that_is_away_costs_newcomers_503_and_those_who_are_there_nothing(
     kind: Kind, fault: str
@@ -105,7 +115,7 @@ async def test_a_database_that_is_away_costs_newcomers_503_and_those_who_are_the
             assert (status, int(retry) >= 3, took <= 0.5) == (503, True, True), (path, status, retry, took)
         assert await place.status("/readyz") == 503
         assert await place.status("/healthz") == 200
-        await heartbeats(streams, 4)
+        await heartbeats_come(streams, 4)
         await asyncio.to_thread(back, place.postgres)
         await eventually(lambda: opens(place), within=12)
         clerk = Clerk(place.database_url, place.redis.channels_url)  # whose connections are none of this test's
@@ -153,7 +163,7 @@ async def test_a_replay_waits_for_its_database_and_goes_on() -> None:
         assert headlines(stream.blocks) == list(range(1, 3_001))
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("kind", ["uvicorn", pytest.param("daphne", marks=LONG)])
 async def test_a_frozen_redis_does_not_keep_a_server_from_ending(kind: Kind) -> None:
     async with Place(kind) as place, place.open() as stream:
         await stream.until("stream.caught_up")
@@ -164,7 +174,7 @@ async def test_a_frozen_redis_does_not_keep_a_server_from_ending(kind: Kind) -> 
         place.redis.thaw()
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("kind", ["daphne", pytest.param("uvicorn", marks=LONG)])
 async def test_a_frozen_database_does_not_keep_a_server_from_ending(kind: Kind) -> None:
     async with Place(kind) as place, place.open() as stream:
         await stream.until("stream.caught_up")

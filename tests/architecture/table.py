@@ -85,7 +85,11 @@ TABLE = (
     Row(files="streaming/publisher.py", may=("streaming.*", "streaming.core.*"), never=ASYNC - {"asyncio", "channels"}),
     Row(files="streaming/checks.py", may=("streaming.*", "streaming.core.*", "streaming.deployment.*"), never=ASYNC),
     Row(files="streaming/deployment/__init__.py", only=PURE),
-    Row(files="streaming/deployment/*.py", may=("streaming.conf", "streaming.deployment.*"), never=ASYNC),
+    Row(
+        files="streaming/deployment/*.py",
+        may=("streaming.conf", "streaming.redis", "streaming.deployment.*"),
+        never=ASYNC,
+    ),
     Row(files="streaming/testing.py", may=("streaming", "streaming.*", "streaming.core.*"), never=ASYNC),
     Row(files="streaming/*.py", may=("streaming.*", "streaming.core.*"), never=ASYNC),
     Row(files="streaming/migrations/*.py", may=("streaming.models",), never=ASYNC),
@@ -107,7 +111,7 @@ TABLE = (
     # redline: the project
     Row(files="redline/__init__.py", only=PURE),
     Row(files="redline/settings.py", may=("redline.channel_layer", "redline.database")),
-    Row(files="redline/channel_layer.py"),
+    Row(files="redline/channel_layer.py", may=("streaming.redis",)),
     Row(files="redline/database.py"),
     Row(files="redline/urls.py", may=("redline.*", "redline.*.urls", "streaming.urls")),
     Row(files="redline/asgi.py", may=("redline.*", "streaming.asgi.*")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from tests import binaries, services
@@ -15,18 +15,33 @@ from tests.processes import Process, free_port
 
 
 class Front:
-    """nginx before workers on these ports of this machine, `with Front(ports) as front: front.url`."""
+    """nginx before workers on these ports of this machine, `with Front(ports) as front: front.url`.
 
-    def __init__(self, workers: Iterable[int] = (), *, upstream: str | None = None, name: str = "front") -> None:
+    `through` is a command line in whose place another host runs it, at that host's `address`.
+    """
+
+    def __init__(
+        self,
+        workers: Iterable[int] = (),
+        *,
+        upstream: str | None = None,
+        name: str = "front",
+        address: str = "127.0.0.1",
+        through: Callable[..., list[str]] = lambda *argv: [*argv],
+    ) -> None:
         program = binaries.nginx() or services.missing("nginx", "apt-get install nginx")
         self.port, self.plain_port = free_port(), free_port()
+        self._address = address
         self._place = directory() / name
         self._place.mkdir()
         (self._place / "upstream.conf").write_text(upstream or self._upstream(list(workers)))
         (self._place / "nginx.conf").write_text(self._configuration())
         self._argv = [str(program), "-p", str(self._place), "-c", str(self._place / "nginx.conf")]
         self._process = Process(
-            [*self._argv, "-g", "daemon off;"], name=name, env={"PATH": os.defpath, "LC_ALL": "C"}, cwd=self._place
+            through(*self._argv, "-g", "daemon off;"),
+            name=name,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            cwd=self._place,
         )
 
     @property
@@ -79,8 +94,8 @@ class Front:
             "/etc/nginx/tls/fullchain.pem": str(chain),
             "/etc/nginx/tls/privkey.pem": str(key),
             "/srv/redline/staticfiles/": f"{self._place}/staticfiles/",
-            "listen 80 default_server": f"listen 127.0.0.1:{self.plain_port} default_server",
-            "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+            "listen 80 default_server": f"listen {self._address}:{self.plain_port} default_server",
+            "listen 443 ssl": f"listen {self._address}:{self.port} ssl",
             "        listen [::]:80 default_server backlog=4096;\n": "",
             "        listen [::]:443 ssl http2 backlog=4096;\n": "",
             "    sendfile on;\n": "    sendfile on;\n" + self._temporary(),

@@ -10,6 +10,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Self
 
 from tests import services
@@ -19,6 +20,8 @@ from tests.deploy.front import Front
 from tests.deploy.units import Unit
 from tests.processes import Process, free_port, wait_until
 from tests.servers import fresh_database
+
+ESTABLISHED = "01"
 
 
 class Worker:
@@ -57,9 +60,9 @@ class Worker:
             connection.close()
 
     def connections(self) -> int:
-        """Return how many connections are open at the worker."""
-        open_ones = self.process.family()[0].net_connections("tcp")
-        return sum(one.status == "ESTABLISHED" and one.laddr.port == self.port for one in open_ones)
+        """Return how many connections are open at the worker, in whatever network namespace it runs (Linux)."""
+        rows = [row.split() for row in Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == ESTABLISHED for row in rows)
 
     def _start(self) -> Process:
         process = self.unit.process(self._settings)
@@ -71,16 +74,13 @@ class Worker:
 
 
 def settings(**told: str) -> dict[str, str]:
-    """Return the shipped settings on this run's PostgreSQL and Redis."""
-    redis = services.redis()
-    found = {
-        "DATABASE_URL": fresh_database("postgres"),
-        "CHANNELS_URL": redis.channels_url,
-        "CACHE_URL": redis.url.replace("/0", "/1"),
-        "ALLOWED_HOSTS": "localhost",
-        "CSRF_TRUSTED_ORIGINS": "https://localhost",
-    }
-    return {**filled(), **found, **told}
+    """Return the shipped settings, on this run's PostgreSQL and Redis where they are not told others."""
+    names = {"ALLOWED_HOSTS": "localhost", "CSRF_TRUSTED_ORIGINS": "https://localhost"}
+    if "DATABASE_URL" not in told:
+        redis = services.redis()
+        told["DATABASE_URL"] = fresh_database("postgres")
+        told |= {"CHANNELS_URL": redis.channels_url, "CACHE_URL": redis.url.replace("/0", "/1")}
+    return {**filled(), **names, **told}
 
 
 class Host:

@@ -138,3 +138,8 @@ def test_the_image_has_all_that_its_worker_needs(tmp_path: Path) -> None:
         )
     finally:
         worker.terminate()
+
+
+def test_nginx_has_the_kernel_settings_that_a_host_has() -> None:
+    lines = [line.split("=") for line in read("sysctl.conf").splitlines() if not line.startswith("#")]
+    assert SERVICES["nginx"]["sysctls"] == {name.strip(): int(value) for name, value in lines}

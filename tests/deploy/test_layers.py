@@ -19,6 +19,8 @@ from tests.deploy.sentinel import MASTER, Watched
 from tests.servers import serve
 
 pytestmark = pytest.mark.servers
+# A layer's scheme, and what one of its connections does in Redis while it waits for a message.
+PUBSUB, CORE = ("redis+pubsub", b"cmd=subscribe"), ("redis", b"cmd=bzpopmin")
 KEY = "a-key-for-messages-that-is-long-enough"
 
 
@@ -162,7 +164,7 @@ async def tls_in_front_of(port: int) -> AsyncIterator[int]:
     await asyncio.gather(*at_work, return_exceptions=True)
 
 
-@pytest.mark.parametrize(("scheme", "waiting"), [("redis+pubsub", b"cmd=subscribe"), ("redis", b"cmd=bzpopmin")])
+@pytest.mark.parametrize(("scheme", "waiting"), [PUBSUB, pytest.param(*CORE, marks=pytest.mark.long)])
 def test_a_server_follows_its_sentinels_to_the_new_master_though_the_first_of_them_is_away(
     scheme: str, waiting: bytes
 ) -> None:

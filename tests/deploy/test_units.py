@@ -112,11 +112,9 @@ def test_trimming_runs_to_its_end_and_the_timer_is_of_that_service(on_postgres: 
     assert Unit("redline-trim.timer")["OnCalendar"]
 
 
-@pytest.mark.postgres
 def test_without_its_database_a_service_ends_with_one_line_and_systemd_starts_it_again() -> None:
     unit = Unit("redline-scheduler.service")
-    told = {**settings(), "DATABASE_URL": "postgres://redline@127.0.0.1:1/redline"}
-    scheduler = unit.process(told)
+    scheduler = unit.process(settings(DATABASE_URL="postgres://redline@127.0.0.1:1/redline"))
     scheduler.spawn()
     assert scheduler.process.wait(30) == 1
     scheduler.terminate()

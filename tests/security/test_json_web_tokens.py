@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.house import HEARTBEAT, House, told
+from tests.acceptance.house import HEARTBEAT, Clerk, House, told
 from tests.attacks import ATTACKS
 from tests.issuer import encoded, issuer, published, shared, signed
 from tests.monitoring.scripted_web import answer, running
@@ -36,8 +36,8 @@ def carried(house: House, token: str) -> list[Any]:
     return requests
 
 
-async def status(house: House, token: str) -> int:
-    async with house.open(headers=bearer(token)) as stream:
+async def status(house: House, token: str, path: str = "/v1/stream") -> int:
+    async with house.open(path=path, headers=bearer(token)) as stream:
         return stream.status
 
 
@@ -157,7 +157,10 @@ async def test_while_the_issuer_hangs_nobody_waits_but_whose_key_is_missing(plac
         it.hold()
         async with house.open(owner) as stream:
             beating = asyncio.create_task(_heartbeats(stream, 5))
-            waiting = [asyncio.create_task(status(house, signed(owner.user))) for _ in range(20)]
+            waiting = [
+                asyncio.create_task(status(house, signed(owner.user), path))
+                for path in ("/v1/stream", "/v1/vendors") * 10
+            ]
             await asyncio.to_thread(wait_until, lambda: it.fetches > 0, within=5, what="a fetch")
             logins = 0
             while not any(task.done() for task in waiting):
@@ -186,6 +189,25 @@ async def _heartbeat(stream: SSE) -> Block:
         block = await stream.next()
         if block.comment == "heartbeat":
             return block
+
+
+async def test_a_stream_ends_with_the_right_of_its_user_however_long_his_token_lives(place: Place) -> None:
+    house = place.house
+    owner = await house.owner()
+    registrar = Clerk(house.database_url, module="tests.acceptance.registrar")
+    try:
+        for taken in ("leave", "deactivate"):
+            member = await house.member(owner.org)
+            async with house.open(headers=bearer(signed(member.user, org=owner.org))) as stream:
+                await stream.until("stream.caught_up")
+                told_whom = {"user": member.user, **({"org": owner.org} if taken == "leave" else {})}
+                await getattr(registrar, taken)(**told_whom)
+                closing = await stream.next(event="stream.closing", timeout=10)
+                assert told(closing) == {"reason": "auth_revoked", "reconnect": False, "retryMs": closing.retry}
+            refusal = 403 if taken == "leave" else 401
+            assert await status(house, signed(member.user, org=owner.org)) == refusal, taken
+    finally:
+        registrar.close()
 
 
 @pytest.mark.long

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -84,9 +83,7 @@ def listen(host: str, port: int) -> socket.socket:
     # Inherited too: uvicorn forgets it for a socket that it was handed, and small events would wait for each other.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport.end_vanished(listening)
-    listening.bind(address)
-    listening.listen(BACKLOG)
-    return listening
+    return _at(address, listening)
 
 
 def listen_unix(path: Path) -> socket.socket:
@@ -94,13 +91,21 @@ def listen_unix(path: Path) -> socket.socket:
 
     Everybody may connect: who gets to the socket is for its directory to say.
     """
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and listening.connect_ex(str(path)):
-        path.unlink()
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listening.bind(str(path))
+    with socket.socket(socket.AF_UNIX) as probe:
+        if path.is_socket() and probe.connect_ex(str(path)):
+            path.unlink()
+    listening = _at(str(path), socket.socket(socket.AF_UNIX))
     path.chmod(0o666)
-    listening.listen(BACKLOG)
+    return listening
+
+
+def _at(address: Any, listening: socket.socket) -> socket.socket:
+    try:
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 

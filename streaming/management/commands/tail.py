@@ -9,6 +9,7 @@ import orjson
 from django.core.management.base import CommandParser
 
 from streaming import log
+from streaming.core import wire
 from streaming.core.entry import Entry
 from streaming.core.event import iso_instant
 from streaming.management.command import OneLineCommand, cursor_option, org_key, position_of
@@ -39,7 +40,8 @@ class Command(OneLineCommand):
                     head, position = page.head, page.head.sequence
                     continue
                 for entry in page.entries:
-                    self.stdout.write(show(entry))
+                    if entry.type != wire.RIGHTS:  # which is the engine's own
+                        self.stdout.write(show(entry))
                     position = entry.sequence
                 self.stdout.flush()
                 if len(page.entries) < AT_ONCE:

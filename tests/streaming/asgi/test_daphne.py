@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from daphne.cli import CommandLineInterface
 
 from streaming.asgi import daphne, lifespan
 from streaming.asgi.daphne import Gate, Server
+from tests.environment import PYTHON, ROOT, for_child
+from tests.processes import free_port
 
 
 async def test_an_open_gate_lets_through_and_a_closed_one_waits() -> None:
@@ -106,3 +109,16 @@ async def test_an_abort_cuts_the_transport_behind_a_protocol() -> None:
     assert over_http_1.aborted
     assert over_http_2.aborted
     assert websocket.aborted
+    assert server.socket(Holder(channel=over_http_2)) is None, "it is shared with other streams"
+    assert server.socket(Holder(transport=None)) is None
+    over_http_1.getHandle = lambda: "its socket"  # type: ignore[attr-defined]
+    assert server.socket(Holder(channel=Holder(transport=over_http_1))) == "its socket"
+
+
+@pytest.mark.servers
+def test_a_time_out_that_would_end_every_stream_is_refused_with_one_line() -> None:
+    argv = [PYTHON, "-m", "daphne", "-p", str(free_port()), "--http-timeout", "30", "redline.asgi:application"]
+    done = subprocess.run(argv, cwd=ROOT, env=for_child(), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "--http-timeout would end every stream after that time; leave it out."
+    assert "Traceback" not in done.stderr

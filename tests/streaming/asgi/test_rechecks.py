@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import time_machine
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from streaming import opening
+from streaming import opening, revocation
+from streaming.asgi import org
 from streaming.asgi.session import Session
 from streaming.core.rights import EVERYTHING, Rights
 from tests.streaming.asgi.world import Members, Noted, Whispered, World, eventually, numbers
@@ -49,10 +50,6 @@ async def test_what_follows_in_the_same_transaction_is_held_back_too(world: Worl
     wire = await world.open(visitor)
 
     def demote_and_whisper() -> None:
-        from django.db import transaction
-
-        from streaming import revocation
-
         with transaction.atomic():
             world.grant(visitor.user, visitor.org, Rights(names=frozenset({"a"})))
             revocation.recheck(visitor.org, [str(visitor.user.pk)])
@@ -153,8 +150,6 @@ async def test_rights_that_moved_while_a_stream_opened_are_looked_up_before_it_b
         nonlocal opened
         if not opened:
             opened = True
-            from streaming import revocation
-
             revocation.recheck(visitor.org, [str(visitor.user.pk)])
 
     Members.before_rights = meanwhile
@@ -189,6 +184,32 @@ async def test_a_ring_that_begins_anew_has_rights_looked_up_that_it_may_have_mis
     world.process.watcher.ask = asking  # type: ignore[method-assign]
     hub.fill()
     assert (await wire.next(event="stream.closing")).json["reason"] == "auth_revoked"
+
+
+async def test_an_entry_that_nobody_sees_is_filtered_once_for_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await world.visitor(rights=Rights(names=frozenset({"a"})))
+    second = await world.visitor(first.org, rights=Rights(names=frozenset({"b"})))
+    wires = [await world.open(one) for one in (first, second)]
+    calls: list[int] = []
+    encode = org.encode
+
+    def counted(chosen: Any, entries: Any) -> Any:
+        calls.append(len(entries))
+        return encode(chosen, entries)
+
+    monkeypatch.setattr(org, "encode", counted)
+
+    def in_one_transaction() -> None:
+        with transaction.atomic():
+            revocation.recheck(first.org, ["somebody-else"])
+            world._emit(first.org, [Noted(number=1).about("")])
+
+    await sync_to_async(in_one_transaction)()
+    for wire in wires:
+        await wire.next(event="test.noted")
+    assert calls == [2]
 
 
 async def _nothing() -> bool:
@@ -299,6 +320,7 @@ async def test_rights_are_those_of_the_user_as_he_is_now(world: World, monkeypat
     visitor = await world.visitor()
     wire = await world.open(visitor)
     await world.emit(visitor.org, whispered(1, "b"))
+    await eventually(lambda: session(world)._position.sequence == 1)
     await sync_to_async(type(visitor.user).objects.filter(pk=visitor.user.pk).update)(first_name="Ada")
     await world.recheck(visitor.org, visitor.user)
     await world.emit(visitor.org, whispered(2, "b"))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from streaming.asgi import writer
 from streaming.asgi.session import Session
 from streaming.core.cursor import Cursor
 from streaming.core.errors import CloseReason, Refused
@@ -347,6 +348,55 @@ async def test_a_stalled_replay_is_not_slow_while_its_writes_end(world: World) -
     await wire.next(event="stream.caught_up")
     assert list(numbers(wire.told)) == list(range(1, 31))
     assert not wire.aborted
+
+
+async def test_a_write_of_a_replay_may_take_as_long_as_the_client_takes_bytes_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(SLOW_WRITE=0.2)
+    acknowledged = 0
+    monkeypatch.setattr(writer, "taken", lambda send: acknowledged)
+    visitor = await world.visitor()
+    start = (await world.head(visitor.org)).cursor
+    await world.note(visitor.org, 30, text="x" * 20_000)
+    wire = world.wire(visitor=visitor, headers={"Last-Event-ID": str(start)})
+    await wire.start()
+    wire.hold()
+    begun = world.process.now()
+    while world.process.now() < begun + 1:
+        acknowledged += 1
+        await asyncio.sleep(0.05)
+        assert not wire.aborted
+    wire.release()
+    await wire.next(event="stream.caught_up")
+    wire.hold()
+    await world.note(visitor.org, 1)
+    while not wire.aborted:
+        acknowledged += 1
+        await asyncio.sleep(0.05)
+        assert world.process.now() < begun + 5, "a live stream has so long for a write, whatever moves"
+
+
+async def test_a_replay_of_which_nothing_is_taken_is_slow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.configure(SLOW_WRITE=0.2)
+    monkeypatch.setattr(writer, "taken", lambda send: 7)
+    visitor = await world.visitor()
+    start = (await world.head(visitor.org)).cursor
+    await world.note(visitor.org, 30, text="x" * 20_000)
+    wire = world.wire(visitor=visitor, headers={"Last-Event-ID": str(start)})
+    await wire.start()
+    wire.hold()
+    await eventually(lambda: wire.aborted, within=2)
+
+
+async def test_a_goodbye_of_a_shutdown_that_is_not_taken_is_not_waited_for(world: World) -> None:
+    visitor = await world.visitor()
+    wire = await world.open(visitor)
+    wire.hold()
+    begun = world.process.now()
+    session(world).close(CloseReason.SHUTDOWN)
+    await eventually(lambda: wire.aborted, within=2)
+    assert world.process.now() - begun < 1.5
 
 
 async def test_a_live_client_that_never_catches_up_is_slow_though_each_write_ends(world: World) -> None:

@@ -87,6 +87,15 @@ def test_a_backend_of_the_projects_own_decides(house: House, settings: Settings)
     assert list(cookies.signed_in([member, owner])) == [member]
 
 
+def test_where_sessions_are_rows_a_cache_before_them_is_not_asked(house: House, settings: Settings) -> None:
+    """It is told of a sign-out after the row is gone, and the row's going is what streams follow."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    keys = [sign_in(user) for user in house.users.values()]
+    Session.objects.filter(session_key=keys[0]).delete()
+    assert cookies.store()(keys[0]).load()
+    assert set(cookies.signed_in(keys)) == set(keys[1:])
+
+
 @pytest.mark.parametrize("engine", ["cached_db", "cache", "signed_cookies"])
 def test_another_session_engine_is_asked_in_its_own_way(house: House, settings: Settings, engine: str) -> None:
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"

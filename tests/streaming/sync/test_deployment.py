@@ -83,6 +83,8 @@ SPOILED: list[tuple[str, Callable[[Site], object]]] = [
     ("E011", lambda one: setattr(one.settings, "DEBUG", True)),
     ("E012", lambda one: one.layer("redis://h", **core(socket_timeout=5))),
     ("E012", lambda one: one.layer("redis://h", hosts=["redis://h:6379?socket_timeout=2"])),
+    ("E033", lambda one: one.layer("redis+pubsub://h", hosts=["redis://h"])),
+    ("E033", lambda one: one.layer("redis+pubsub://h", hosts=[])),
     ("E013", lambda one: one.layer("inmemory://")),
     ("W014", lambda one: (one.layer("inmemory://"), one.workers(""))),
     ("W014", lambda one: (one.layer("inmemory://"), one.workers("auto"))),
@@ -156,7 +158,7 @@ def test_a_redis_client_that_gives_up_by_itself_is_told_beside_the_core_layer(
     monkeypatch.setattr(layer, "version", lambda name: installed)
     prepared.layer("redis://h", hosts=["redis://h:6379"])
     assert prepared.found() == told
-    prepared.layer("redis+pubsub://h", hosts=["redis://h:6379"])
+    prepared.layer("redis+pubsub://h")
     assert prepared.found() == []
 
 

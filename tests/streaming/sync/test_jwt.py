@@ -20,14 +20,14 @@ from rest_framework.test import APIRequestFactory
 from redline.workspaces.models import Org
 from streaming import authentication, jwt
 from streaming.access import Access
-from streaming.authentication import Credential, Identity, find, identify_many
+from streaming.authentication import Credential, Identity, find, identify_many, verify_many
 from streaming.rest import StreamAuthentication
 from tests.attacks import ATTACKS, hmac_by, public_pem
 from tests.issuer import AUDIENCE, NAME, SECRET, Issuer, assembled, claims, issuer, shared, signed
 from tests.people import settle
 from tests.streaming.sync.conftest import House
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def configure(settings: Settings, **chosen: str) -> None:
@@ -148,6 +148,36 @@ def test_many_are_one_look_up_of_users_and_keep_their_order(
     assert [identity and identity.user for identity in found] == [one for user in users for one in (user, None)] * 10
     assert {identity.org for identity in found if identity} == {house.org.pk}
     assert [identity.credential for identity in found if identity] == asked[::2]
+
+
+def test_an_open_streams_token_is_looked_at_without_its_org(
+    settings: Settings, house: House, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    configure(settings, JWT_ORG_CLAIM="org")
+    good = [bearer(shared(user.pk, org=org)) for user in house.users.values() for org in (None, house.org.slug)]
+    with django_assert_num_queries(1):
+        found = verify_many([*good, bearer("a.b.c")])
+    assert [identity and identity.org for identity in found] == [None] * 9
+    assert [identity and identity.credential for identity in found] == [*good, None]
+    assert all(identity.expires_at for identity in found if identity)
+
+
+def test_a_token_that_was_good_is_not_when_it_has_expired(settings: Settings, house: House) -> None:
+    configure(settings)
+    token = shared(member(house).pk)
+    assert whose(token) is not None
+    with time_machine.travel(time.time() + 299, tick=False):
+        assert whose(token) is not None
+    with time_machine.travel(time.time() + 300, tick=False):
+        assert whose(token) is None
+
+
+def test_a_token_that_was_good_is_not_when_the_site_has_other_rules(settings: Settings, house: House) -> None:
+    for changed in ({"JWT_ISSUER": "x"}, {"JWT_AUDIENCE": "x"}, {"JWT_SECRET": "x" * 32}):
+        configure(settings)
+        assert whose(token := shared(member(house).pk)) is not None
+        configure(settings, **changed)
+        assert whose(token) is None, changed
 
 
 def test_rest_takes_it_too_and_waits_for_its_key(settings: Settings, house: House) -> None:

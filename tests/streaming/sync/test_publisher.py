@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,11 +12,13 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from pytest_django.fixtures import Settings
 
-from streaming import publisher
+from streaming import incidents, publisher
 from streaming.core import wire
+from streaming.incidents import Incident
 from streaming.publisher import Publisher, poke_message
 from tests import services
 from tests.environment import PYTHON, ROOT, for_child
+from tests.processes import wait_until
 from tests.redis import Redis
 from tests.streaming.sync.sample import commit, new_org
 
@@ -31,7 +34,7 @@ def redis(settings: Settings) -> Iterator[Redis]:
     }
     settings.STREAMING = {**settings.STREAMING, "BREAKER_SECONDS": 0.2}
     yield server
-    server.thaw()
+    services.redis("publisher").thaw()
 
 
 class Mailbox:
@@ -105,6 +108,54 @@ async def test_a_hung_redis_holds_no_writer_up_and_is_used_again_afterwards(
                 await asyncio.gather(with_it, return_exceptions=True)
 
 
+async def test_away_and_back_are_said_once_each(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    one = Publisher()
+    redis.kill()
+
+    def said() -> list[str]:
+        return [record.message.partition(":")[0] for record in caplog.records if record.name == "streaming.publisher"]
+
+    def poke_until(what: str) -> None:
+        def pokes() -> bool:
+            one.poke("a", 1)
+            one.flush(timeout=1)
+            return what in said()
+
+        wait_until(pokes, within=10, what=what)
+
+    def fail_again() -> bool:
+        one.poke("a", 1)
+        return incidents.counted(Incident.LAYER_FAILURE) >= before + 4
+
+    before = incidents.counted(Incident.LAYER_FAILURE)
+    await asyncio.to_thread(poke_until, "channel layer away, pokes are dropped")
+    await asyncio.to_thread(wait_until, fail_again, within=10, what="further trials in vain")
+    await asyncio.to_thread(redis.start)
+    await asyncio.to_thread(poke_until, "channel layer back")
+    assert said() == ["channel layer away, pokes are dropped", "channel layer back"]
+
+
+async def test_few_pokes_are_under_way_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, most, sent = 0, 0, 0
+
+    class Layer:
+        async def group_send(self, group: str, message: Any) -> None:
+            nonlocal under_way, most, sent
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+            sent += 1
+
+    monkeypatch.setattr(publisher, "get_channel_layer", lambda alias: Layer())
+    one = Publisher()
+    for number in range(100):
+        one.poke(f"org-{number}", 1)
+    await asyncio.to_thread(one.flush, 10)
+    assert (sent, most) == (100, publisher.AT_ONCE), "each that is under way costs the core layer a connection"
+
+
 def test_a_layer_of_this_process_alone_is_not_poked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     monkeypatch.setattr(publisher, "Publisher", lambda: pytest.fail("started for nobody"))
@@ -135,7 +186,7 @@ def test_an_inherited_publisher_is_neither_used_nor_waited_for(monkeypatch: pyte
 FORKING = """
 import os, django
 django.setup()
-from streaming import publisher
+from streaming import incidents, publisher
 publisher.poke({org!r}, 1)
 publisher._publisher.flush(10)
 pid = os.fork()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from streaming import recheck
 from streaming.management.commands import tail as command
 from streaming.models import Head, LogEntry
 from tests.servers import command as start
@@ -54,6 +55,11 @@ def test_another_processs_commits_are_shown_as_they_come(house: House) -> None:
         assert process.process.returncode == 0
     finally:
         process.kill()
+
+
+def test_what_the_log_says_of_rights_is_not_shown(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = tail(house, monkeypatch, [lambda: recheck(house.org.pk), lambda: commit(house.org.pk, ["seen"])])
+    assert ["seen" in line for line in lines] == [True]
 
 
 def test_it_begins_at_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

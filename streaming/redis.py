@@ -1,8 +1,10 @@
-"""Connections to Redis that know a peer that is gone from one that is quiet.
+"""Connections to Redis that know a peer that is gone from one that is quiet, for the hosts of a Redis layer.
+
+    {"host": "redis.internal", "connection_class": streaming.redis.PlainConnection}
 
 The system ends a connection whose peer has vanished with "connection timed out". redis-py takes that for the end of a
-wait like any other and reads again at once, for ever: the pub/sub layer then spins without letting anything else in the
-process run. Here it is what it is, a lost connection, and the layer connects anew.
+wait like any other and reads again at once, for ever: the pub/sub layer then spins, and nothing else in the process
+ever runs. Here it is what it is, a lost connection, and the layer connects anew.
 """
 
 from __future__ import annotations
