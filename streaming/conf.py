@@ -75,7 +75,10 @@ class Settings:
     BREAKER_SECONDS: float = 5.0
     REJOIN_EVERY: float = 60.0
     RECHECK_EVERY: float = 5.0
-    """How often the right of every open stream to go on is looked up, besides what the log tells at once."""
+    """How often the right of every open stream to go on is looked up, besides what the log tells at once.
+
+    Stretched, to 8 s at most, where it would take more than a twentieth of the time.
+    """
     SLOW_WRITE: float = 10.0
     """One write unfinished for so long ends the stream as `slow`."""
     SLOW_LAG: float = 60.0

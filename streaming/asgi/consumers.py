@@ -24,9 +24,9 @@ from streaming.asgi.bridge import DATABASE_AWAY
 from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
-from streaming.asgi.session import Session
+from streaming.asgi.session import Session, farewell
 from streaming.core.cursor import Cursor, ResetReason
-from streaming.core.errors import Refused
+from streaming.core.errors import CloseReason, Refused
 from streaming.core.stream import Stream
 from streaming.opening import Opening
 
@@ -51,7 +51,11 @@ class StreamConsumer(AsyncHttpConsumer):
             else:
                 await self.serve(exchange, process)
         except Refused as refusal:
-            await exchange.refuse(refusal, in_band=self.in_band(exchange))
+            if exchange.started:  # another log, and another answer, while the headers went out
+                body = farewell(CloseReason.AUTH_REVOKED, round(process.uniform(1000, 5000)))
+                await exchange.send({"type": "http.response.body", "body": body})
+            else:
+                await exchange.refuse(refusal, in_band=self.in_band(exchange))
         except DATABASE_AWAY as error:
             logger.warning("the database does not answer: %s", error)
             await exchange.refuse(unavailable("The database does not answer."), in_band=self.in_band(exchange))

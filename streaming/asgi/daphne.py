@@ -130,9 +130,11 @@ class Server(StockServer):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._settled()))
 
     async def _settled(self, *, grace: float = 0.5) -> None:
-        """Cancel every application that has not ended by itself."""
+        """Take no more connections, and cancel every application that does not end by itself."""
         from streaming.asgi import lifespan
 
+        for listener in self.listeners:
+            listener.addCallback(_stop_listening)
         found = [details.get("application_instance") for details in self.connections.values()]
         applications = [application for application in found if application is not None and not application.done()]
         if applications:
@@ -147,6 +149,11 @@ def _start() -> None:
     from streaming.asgi import drain, lifespan
 
     drain.hook(lifespan.current())
+
+
+def _stop_listening(port: Any) -> Any:
+    port.stopListening()
+    return port
 
 
 def _connection(protocol: Any) -> Any:

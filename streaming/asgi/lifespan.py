@@ -187,10 +187,12 @@ def drain_all() -> None:
 
 
 async def stop_all() -> None:
-    """Stop the running loop's process, if it was started."""
-    process = _processes.pop(asyncio.get_running_loop(), None)
+    """Stop the running loop's process, if it was started; whoever comes meanwhile finds it, and is turned away."""
+    loop = asyncio.get_running_loop()
+    process = _processes.get(loop)
     if process is not None:
         await process.stop()
+        _processes.pop(loop, None)
 
 
 class Lifespan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import signal
 import socket
@@ -20,7 +21,14 @@ from tests.tuned import tuned
 pytestmark = pytest.mark.servers
 
 KINDS: list[tuple[Kind, int]] = [("daphne", 1), ("uvicorn", 1), ("uvicorn", 2)]
-each_server = pytest.mark.parametrize(("kind", "workers"), KINDS, ids=["daphne", "uvicorn", "uvicorn with 2 workers"])
+IDS = ["daphne", "uvicorn", "uvicorn with 2 workers"]
+each_server = pytest.mark.parametrize(("kind", "workers"), KINDS, ids=IDS)
+most_servers = pytest.mark.parametrize(
+    ("kind", "workers"),
+    [KINDS[0], pytest.param(*KINDS[1], marks=pytest.mark.long), KINDS[2]],
+    ids=IDS,
+)
+one_server = pytest.mark.parametrize("kind", [pytest.param("daphne", marks=pytest.mark.long), "uvicorn"])
 
 
 class Ending(House):
@@ -60,7 +68,7 @@ def deaf(house: House, member: Member) -> socket.socket:
 async def test_a_server_that_ends_turns_newcomers_away_says_goodbye_and_is_gone_in_time(
     kind: Kind, workers: int
 ) -> None:
-    with Ending(kind, workers=workers) as house:
+    with Ending(kind, workers=workers, DRAIN_LINGER=2) as house:
         owner = await house.owner()
         head = await house.clerk.head(org=owner.org)
         polling = asyncio.create_task(poll(house, owner, head))
@@ -76,14 +84,33 @@ async def test_a_server_that_ends_turns_newcomers_away_says_goodbye_and_is_gone_
                 assert (ready.status, (await ready.json())["status"]) == (503, "failing")
             status, answer = await polling
             assert (status, answer["events"], answer["cursor"]) == (200, [], head), "a long poll answers at once"
+            assert {one async for one in readiness(house)} == {503}
+            assert loop.time() - begun >= 2, "it lingers"
             await house.ended(within=10)
             took = loop.time() - begun
         assert [told(block)["reason"] for block in goodbyes] == ["shutdown"] * 8
-        assert all(told(block)["reconnect"] and told(block)["retryMs"] >= 1000 for block in goodbyes)
+        assert all(told(block)["reconnect"] and told(block)["retryMs"] >= 2000 for block in goodbyes)
         assert len({told(block)["retryMs"] // 500 for block in goodbyes}) >= 3, "they come back spread"
         assert said <= (1.0 if workers == 1 else 1.5), "a worker hears of it from its master, which looks every 0.5 s"
-        assert took <= 5
+        assert took <= 6
         assert "Traceback" not in house.server.log(), house.server.tail()
+
+
+async def readiness(house: House) -> AsyncIterator[int]:
+    """Yield what `/readyz` answers until nobody does."""
+    while (status := await asyncio.to_thread(readyz, house.server.port)) is not None:
+        yield status
+
+
+def readyz(port: int) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 async def poll(house: House, member: Member, after: str) -> tuple[int, Any]:
@@ -91,7 +118,7 @@ async def poll(house: House, member: Member, after: str) -> tuple[int, Any]:
         return answer.status, await answer.json(timeout=30)
 
 
-@each_server
+@most_servers
 async def test_whoever_does_not_read_or_has_not_finished_his_request_holds_up_nobodys_end(
     kind: Kind, workers: int
 ) -> None:
@@ -120,7 +147,7 @@ async def test_whoever_does_not_read_or_has_not_finished_his_request_holds_up_no
             assert "Cancel 1 running task(s)" in house.server.log(), "nothing but the half-sent request is left by then"
 
 
-@each_server
+@most_servers
 async def test_a_second_sigterm_hurries_and_breaks_nothing(kind: Kind, workers: int) -> None:
     with Ending(kind, workers=workers, DRAIN_LINGER=30) as house:
         owner = await house.owner()
@@ -139,7 +166,7 @@ async def test_a_second_sigterm_hurries_and_breaks_nothing(kind: Kind, workers: 
         assert "Traceback" not in house.server.log(), house.server.tail()
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@one_server
 async def test_without_a_goodbye_clients_resume_all_the_same(kind: Kind) -> None:
     with Ending(kind) as house:
         owner = await house.owner()
@@ -160,7 +187,7 @@ async def test_without_a_goodbye_clients_resume_all_the_same(kind: Kind) -> None
                 assert before + headlines(await again.until("stream.caught_up")) == list(range(1, 11))
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@one_server
 async def test_connections_are_rotated_spread_over_their_lives_and_lose_nothing(kind: Kind) -> None:
     with Ending(kind, LIFE_MIN=1.0, LIFE_MAX=4.0, STREAM_MAX_PER_USER=0) as house:
         owner = await house.owner()

@@ -73,7 +73,7 @@ async def test_uvicorn_believes_no_forwarded_address_by_itself() -> None:
                 assert answer.status == 401
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("kind", [pytest.param("daphne", marks=pytest.mark.long), "uvicorn"])
 def test_on_a_unix_socket_it_takes_the_place_of_one_that_was_killed(kind: str) -> None:
     path = directory() / f"{kind}.sock"
     database_url = fresh_database()

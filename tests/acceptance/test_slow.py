@@ -54,6 +54,7 @@ async def test_a_replay_is_never_slow_while_bytes_move(kind: Kind) -> None:
         assert told(blocks[-1])["replayed"] == EVENTS
 
 
+@pytest.mark.long
 @each_server
 async def test_a_replay_of_which_no_byte_is_taken_is_slow_and_resumes_by_its_cursor(kind: Kind) -> None:
     with house(kind) as made:

@@ -1,4 +1,4 @@
-"""What one process, Redis and PostgreSQL pay for each connection, delivery, poke, poll and event: `SCALING.md`'s figures.
+"""What a process, Redis and PostgreSQL pay for each connection, delivery, poke, poll and event: for `SCALING.md`.
 
     python -m tests.bench.capacity [--streams 2000]
 
@@ -174,7 +174,8 @@ def events() -> None:
         wal = "SELECT pg_current_wal_lsn() - '0/0'"
         before, written = ask(size), ask(wal)
         emit(one, 20_000)
-        say("an event", f"{(ask(size) - before) / 20_000:.0f} bytes on disk, {(ask(wal) - written) / 20_000:.0f} of log")
+        disk, log = (ask(size) - before) / 20_000, (ask(wal) - written) / 20_000
+        say("an event", f"{disk:.0f} bytes on disk, {log:.0f} of write-ahead log")
 
 
 def say(what: str, figure: str) -> None:

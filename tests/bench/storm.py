@@ -2,10 +2,11 @@
 
     python -m tests.bench.storm [--clients 1000000] [--processes 100] [--connects 1000]
 
-A small simulation in steps of a tenth of a second. All streams break at once. A client knocks after its `retry`, uniform
-in 1 to 5 s, as `stream.open` told it. A process opens `--connects` streams a second (`tests/bench/capacity.py` measures
-it); who knocks meanwhile waits, first come, first served. A client that has no byte after `--patience` seconds gives up,
-and knocks again after a full-jitter pause of up to 0.5, 1, 2, … 30 s; its place in the queue is worked off in vain.
+A small simulation in steps of a tenth of a second. All streams break at once. A client knocks after its `retry`,
+uniform in 1 to 5 s, as `stream.open` told it. A process opens `--connects` streams a second (measured by
+`tests/bench/capacity.py`); who knocks meanwhile waits, first come, first served. A client that has no byte after
+`--patience` seconds gives up, and knocks again after a full-jitter pause of up to 0.5, 1, 2, … 30 s; its place in the
+queue is worked off in vain.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ STEP = 0.1
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """How it went: when each client was let in, how long it had waited then, and how often it was worked off in vain."""
+    """How it went: when each client was let in, how long it had waited, how many openings were in vain."""
 
     let_in: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)

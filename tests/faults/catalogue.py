@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import clocks, database, headline, layer, load, rolling, sequencers, soak, storm
+from tests.faults import churn, clocks, database, headline, layer, load, rolling, sequencers, soak, storm
 from tests.faults.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -33,7 +33,7 @@ SCENARIOS: dict[str, Scenario] = {
     "load-dropped-at-once": load.dropped_at_once,
     "load-far-behind": load.far_behind,
     "load-idle": load.idle,
-    "load-churn": load.churn,
+    "load-churn": churn.churn,
 }
 
 SHORT = """

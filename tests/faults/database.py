@@ -121,7 +121,8 @@ async def trimmed(run: Run) -> list[Figure]:
     clients, entries = run.size(40, 200), run.size(3_000, 6_000)
     async with Cluster(orgs=1) as cluster, cluster.clerk() as clerk:
         org = cluster.scene.members[0].org
-        cursors = await cluster.emit(clerk, org, entries, width=1_000)
+        await cluster.emit(clerk, org, entries, width=1_000)
+        cursors = await cluster.cursors(clerk, org)
         crowd = Crowd(cluster, clients=clients, wait=False)
         for number, client in enumerate(crowd.clients):
             client.start_at(cursors[run.random.randrange(entries - 500)])

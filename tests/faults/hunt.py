@@ -11,7 +11,7 @@ from tests.faults.figures import Figure, Verdict
 from tests.faults.scenario import Run, judged
 
 if TYPE_CHECKING:
-    from tests.faults.mutants import Mutant
+    from tests.faults.mutation import Mutant
 
 
 def mutants() -> dict[str, Mutant]:

@@ -9,85 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection
-from django.db.backends.signals import connection_created
 
 from streaming import log, outbox, publisher, sequencer
 from streaming.asgi import org, pages, session, watcher
 from streaming.core import cursor, ring, sse, wire
+from tests.faults.mutation import MUTANTS, WINDOW, linger, mutant, put, rewrite
 from tests.streaming.sync.together import elsewhere
 
-WINDOW = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mutant:
-    breaks: str
-    scenario: str
-    caught_by: str
-    break_it: Callable[[], None]
-
-
-MUTANTS: dict[str, Mutant] = {}
-
-
-def mutant(*, scenario: str, caught_by: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Enter a function under its name; its docstring says what it breaks."""
-
-    def enter(break_it: Callable[[], None]) -> Callable[[], None]:
-        name = break_it.__name__.replace("_", "-")
-        breaks = (break_it.__doc__ or "").strip()
-        MUTANTS[name] = Mutant(breaks=breaks, scenario=scenario, caught_by=caught_by, break_it=break_it)
-        return break_it
-
-    return enter
-
-
-def _put(owner: Any, name: str, value: object) -> None:
-    """Replace what the project has by what it must not have."""
-    if not hasattr(owner, name):
-        raise AttributeError(f"{owner} has no {name} any more: this mutant is none.")
-    setattr(owner, name, value)
-
-
-def _rewrite(old: str, new: str) -> None:
-    """Have SQL changed on its way to the database; `old` is a pattern."""
-
-    def changed(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        return execute(re.sub(old, new, sql), params, many, context)
-
-    def wrap(**told: Any) -> None:
-        wrappers = told["connection"].execute_wrappers
-        if changed not in wrappers:
-            wrappers.append(changed)
-
-    connection_created.connect(wrap, weak=False)
-
-
-def _linger(module: Any, name: str) -> None:
-    """Hold a function's beginning open."""
-    real = getattr(module, name)
-
-    def lingering(*args: Any, **kwargs: Any) -> Any:
-        time.sleep(WINDOW)
-        return real(*args, **kwargs)
-
-    _put(module, name, lingering)
+__all__ = ["MUTANTS"]
 
 
 @mutant(scenario="storm", caught_by="lost")
 def numbered_by_id() -> None:
     """The sequencer finds what waits by an id above the last numbered one, not by a missing sequence."""
     later = "SELECT max(numbered.id) FROM streaming_logentry AS numbered WHERE numbered.org = waiting.org"
-    _rewrite(
+    rewrite(
         r"waiting\.sequence IS NULL",
         f"waiting.sequence IS NULL AND waiting.id > coalesce(({later} AND numbered.sequence IS NOT NULL), 0)",
     )
@@ -99,7 +41,7 @@ def sequencer_without_lock() -> None:
     with connection.cursor() as on:
         on.execute("ALTER TABLE streaming_logentry DROP CONSTRAINT IF EXISTS streaming_entry_position")
     connection.close()
-    _rewrite("FOR NO KEY UPDATE.*SKIP LOCKED", "")
+    rewrite("FOR NO KEY UPDATE.*SKIP LOCKED", "")
 
     def advance(heads: Any, entries: Any) -> None:
         time.sleep(WINDOW)
@@ -108,28 +50,28 @@ def sequencer_without_lock() -> None:
                 position = [rows[-1].sequence, rows[-1].fingerprint, key]
                 on.execute("UPDATE streaming_head SET sequence = %s, fingerprint = %s WHERE org = %s", position)
 
-    _put(sequencer, "_advance", advance)
+    put(sequencer, "_advance", advance)
 
 
 @mutant(scenario="bursts", caught_by="delivery")
 def no_second_look() -> None:
     """Who holds the lock does not look again after it, and nobody sweeps."""
-    _put(sequencer, "_waiting", lambda orgs: set())
-    _put(sequencer, "waiting_orgs", set)
-    _linger(sequencer, "_advance")
+    put(sequencer, "_waiting", lambda orgs: set())
+    put(sequencer, "waiting_orgs", set)
+    linger(sequencer, "_advance")
 
 
 @mutant(scenario="storm", caught_by="nonmonotonic")
 def numbered_in_any_order() -> None:
     """Sequences do not follow the order of writes."""
-    _rewrite(r"ORDER BY\s+waiting\.id", "ORDER BY random()")
+    rewrite(r"ORDER BY\s+waiting\.id", "ORDER BY random()")
 
 
 @mutant(scenario="storm", caught_by="aborted-read")
 def emitted_outside_the_transaction() -> None:
     """An event is inserted by a connection of its own, and so stays when its transaction is rolled back."""
     real = outbox.append
-    _put(outbox, "append", lambda rows, alias: elsewhere(lambda: real(rows, alias)))
+    put(outbox, "append", lambda rows, alias: elsewhere(lambda: real(rows, alias)))
 
 
 @mutant(scenario="redis-frozen", caught_by="lost")
@@ -143,7 +85,7 @@ def ring_unchecked() -> None:
         self._append(news)
         return ring.Offer.APPENDED
 
-    _put(ring.Ring, "offer", offer)
+    put(ring.Ring, "offer", offer)
 
 
 @mutant(scenario="storm", caught_by="lost")
@@ -159,8 +101,8 @@ def gaps_dropped() -> None:
     def chunk(self: org.OrgHub, chosen: Any, start: int, stop: int) -> Any:
         return real(self, chosen, start if self.ring is None else max(start, self.ring.start), stop)
 
-    _put(org.OrgHub, "_fill", fill)
-    _put(org.OrgHub, "chunk", chunk)
+    put(org.OrgHub, "_fill", fill)
+    put(org.OrgHub, "chunk", chunk)
 
 
 @mutant(scenario="storm", caught_by="cross-org")
@@ -173,7 +115,7 @@ def pages_of_anybody() -> None:
                 return page[sequence - page[0].sequence :]
         return None
 
-    _put(pages.Pages, "find", find)
+    put(pages.Pages, "find", find)
 
 
 @mutant(scenario="storm", caught_by="duplicate")
@@ -185,7 +127,7 @@ def sent_again() -> None:
         again = random.random() < 0.05 and self.ring is not None and start > self.ring.start
         return real(self, chosen, start - 1 if again else start, stop)
 
-    _put(org.OrgHub, "chunk", chunk)
+    put(org.OrgHub, "chunk", chunk)
 
 
 @mutant(scenario="storm", caught_by="lost")
@@ -201,8 +143,8 @@ def cursor_too_early() -> None:
     def early(event: str, data: object, *, id: str | None = None, retry: int | None = None) -> bytes:
         return control(event, data, id=heads[0] if id and event == "stream.open" else id, retry=retry)
 
-    _put(session.Session, "_take", taking)
-    _put(sse, "control", early)
+    put(session.Session, "_take", taking)
+    put(sse, "control", early)
 
 
 @mutant(scenario="database-overtaken", caught_by="0 clients told nothing")
@@ -213,7 +155,7 @@ def fingerprint_ignored() -> None:
     def judge(self: cursor.Head, one: cursor.Cursor, **_: Any) -> cursor.ResetReason | None:
         return None if one.sequence <= self.sequence else ahead
 
-    _put(cursor.Head, "judge", judge)
+    put(cursor.Head, "judge", judge)
 
 
 @mutant(scenario="database-restored", caught_by="0 clients told nothing")
@@ -226,7 +168,7 @@ def replacement_untold() -> None:
         real(self, head)
         self.readers = readers
 
-    _put(org.OrgHub, "replaced", replaced)
+    put(org.OrgHub, "replaced", replaced)
 
 
 @mutant(scenario="redis-frozen", caught_by="delivery while frozen")
@@ -236,7 +178,7 @@ def no_watcher() -> None:
     async def ask(self: watcher.Watcher) -> bool:
         return True
 
-    _put(watcher.Watcher, "ask", ask)
+    put(watcher.Watcher, "ask", ask)
 
 
 @mutant(scenario="redis-frozen", caught_by="more than before")
@@ -248,4 +190,4 @@ def writers_wait_for_the_layer() -> None:
         with contextlib.suppress(Exception):
             async_to_sync(layer.group_send)(wire.group_name(key), publisher.poke_message(key, head))
 
-    _put(publisher, "poke", poke)
+    put(publisher, "poke", poke)

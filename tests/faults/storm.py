@@ -19,8 +19,8 @@ async def storm(run: Run) -> list[Figure]:
     async with Cluster(orgs=2) as cluster, cluster.clerk() as clerk:
         cursors = {}
         for member in cluster.scene.members:
-            head = await clerk.head(org=member.org)
-            cursors[member.org] = [head, *await cluster.emit(clerk, member.org, 1_500)]
+            await cluster.emit(clerk, member.org, 1_500)
+            cursors[member.org] = await cluster.cursors(clerk, member.org)
         crowd = Crowd(cluster, clients=clients, wait=False, seed=run.seed)
         for number, client in enumerate(crowd.clients):
             known = cursors[client.org]

@@ -45,10 +45,10 @@ class Steadfast(Writer):
     def stop(self, *_: object) -> None:
         self.stopped = True
 
-    def write(self, *, events: int, rate: float) -> None:
-        """Write until told to stop or, where `events` is not 0, so many are committed; at most `rate` a second."""
+    def write(self, *, rate: float) -> None:
+        """Write until told to stop, at most `rate` events a second."""
         due = time.monotonic()
-        while not self.stopped and (not events or self.count < events):
+        while not self.stopped:
             before = self.count
             self.turn()
             # What an outage has put off is not made up for by a burst.
@@ -81,7 +81,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--orgs", required=True)
     parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--events", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--negligent", type=float, default=0.0)
     parser.add_argument("--bursts", type=float, default=0.0, help="all write at once, every so many seconds")
@@ -98,7 +97,7 @@ def main() -> None:
         if options.bursts:
             writer.burst(every=options.bursts)
         else:
-            writer.write(events=options.events, rate=options.rate)
+            writer.write(rate=options.rate)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ async def held(folder: Path, *, phases: str, examples: int) -> None:
 
 
 async def test_what_the_document_says_is_what_the_server_does(tmp_path: Path) -> None:
-    await held(tmp_path, phases="fuzzing", examples=8)
+    await held(tmp_path, phases="fuzzing", examples=5)
 
 
 @pytest.mark.long

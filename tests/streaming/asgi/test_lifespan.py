@@ -12,6 +12,7 @@ import pytest
 from streaming import sequencer
 from streaming.asgi import lifespan
 from streaming.asgi.lifespan import Lifespan
+from streaming.signals import serving_stopping
 from tests.streaming.asgi.world import Members, World, eventually
 
 
@@ -72,6 +73,23 @@ async def test_stopping_leaves_no_thread_no_task_and_no_timer(world: World) -> N
     assert process.wheel._buckets == {}
     assert wire.told[-1].json["reason"] == "shutdown"
     await lifespan.stop_all()
+
+
+async def test_who_comes_while_it_ends_is_turned_away_and_starts_nothing_anew(world: World) -> None:
+    visitor = await world.visitor()
+    process = world.process
+    slow = threading.Event()
+    serving_stopping.connect(receiver := lambda **_: slow.wait(10))
+    stopping = asyncio.create_task(lifespan.stop_all())
+    await eventually(lambda: process.draining)
+    wire = await world.wire(visitor=visitor).answered()
+    assert (wire.status, wire.error["code"]) == (503, "stream-unavailable")
+    assert (await world.wire("/readyz").answered()).status == 503
+    assert world.process is process
+    slow.set()
+    await stopping
+    assert not lifespan._processes
+    serving_stopping.disconnect(receiver)
 
 
 async def test_what_is_committed_after_the_loop_has_ended_is_left_to_others() -> None:

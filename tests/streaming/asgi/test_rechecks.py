@@ -10,8 +10,8 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from streaming import opening, revocation
-from streaming.asgi import org
+from streaming import log, opening, revocation
+from streaming.asgi import org, rechecks
 from streaming.asgi.session import Session
 from streaming.core.rights import EVERYTHING, Rights
 from tests.streaming.asgi.world import Members, Noted, Whispered, World, eventually, numbers
@@ -141,49 +141,61 @@ async def test_an_answer_under_an_older_version_is_void(world: World) -> None:
 
 
 async def test_rights_that_moved_while_a_stream_opened_are_looked_up_before_it_begins(world: World) -> None:
+    """The ring is past the entry when the stream begins, so nobody will tell it."""
     visitor = await world.visitor()
-    watching = await world.open(visitor)  # keeps the ring, which hears of the entry
-    opened = False
-
-    def meanwhile() -> None:
-        """Between the read of the head and the read of the rights of the second stream."""
-        nonlocal opened
-        if not opened:
-            opened = True
-            revocation.recheck(visitor.org, [str(visitor.user.pk)])
-
-    Members.before_rights = meanwhile
-    looks = []
-    judged = Session.stands
-
-    def counted(self: Session, standing: Any, *, version: int) -> None:
-        looks.append(self)
-        judged(self, standing, version=version)
-
-    Session.stands = counted  # type: ignore[method-assign]
-    try:
-        wire = await world.open(visitor)
-        await world.note(visitor.org, 1)
-        await wire.next(event="test.noted")
-        await watching.next(event="test.noted")
-    finally:
-        Session.stands = judged  # type: ignore[method-assign]
-    assert len(set(looks)) == 2  # both of them: the one that was open and the one that opened
-
-
-async def test_a_ring_that_begins_anew_has_rights_looked_up_that_it_may_have_missed(world: World) -> None:
-    world.configure(RING_ENTRIES=5, PAGE_ENTRIES=5)
-    visitor = await world.visitor()
-    wire = await world.open(visitor)
-    hub = world.hub(visitor.org)
-    hub.offer = lambda batch: None  # type: ignore[method-assign]
-    asking, world.process.watcher.ask = world.process.watcher.ask, _nothing  # type: ignore[method-assign]
+    await world.open(await world.visitor(visitor.org))  # keeps the ring
+    wire = world.wire(visitor=visitor)
+    wire.hold()
+    wire.begin()
+    await eventually(lambda: len(world.process.sessions) == 2)  # its rights have been read
     world.withdraw(visitor.user, visitor.org)
     await world.recheck(visitor.org, visitor.user)
-    await world.note(visitor.org, 30)  # far more than a ring holds: the entry is in none of what will be read
-    world.process.watcher.ask = asking  # type: ignore[method-assign]
-    hub.fill()
+    await world.emit(visitor.org, Noted(number=1))
+    await eventually(lambda: world.hub(visitor.org).ring.head.sequence == 2)
+    wire.release()
     assert (await wire.next(event="stream.closing")).json["reason"] == "auth_revoked"
+    assert list(numbers(wire.told)) == []
+
+
+async def test_rights_that_are_gone_when_the_log_is_replaced_while_a_stream_opens(world: World) -> None:
+    visitor = await world.visitor()
+    await world.open(await world.visitor(visitor.org))
+    await world.note(visitor.org, 2)
+    wire = world.wire(visitor=visitor)
+    wire.hold()
+    wire.begin()
+    await eventually(lambda: len(world.process.sessions) == 2)
+    world.withdraw(visitor.user, visitor.org)
+    await world.rewind(visitor.org, 1)
+    await eventually(lambda: world.hub(visitor.org).incarnation == 1)
+    wire.release()
+    closing = await wire.next(event="stream.closing")
+    assert {"reason": "auth_revoked", "reconnect": False}.items() <= closing.json.items()
+    await wire.finished()
+    assert wire.ended
+    assert len(world.process.sessions) == 1
+
+
+async def test_rights_that_moved_before_there_was_a_ring_are_looked_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    recent = log.recent
+
+    def late(org: str, *, limit: int) -> log.Page:
+        go_on.wait(5)
+        return recent(org, limit=limit)
+
+    monkeypatch.setattr(log, "recent", late)
+    visitor = await world.visitor()
+    wire = await world.open(visitor)
+    world.withdraw(visitor.user, visitor.org)
+    await world.recheck(visitor.org, visitor.user)
+    await world.emit(visitor.org, Noted(number=1))
+    await world.reached(visitor.org, 2)
+    go_on.set()
+    assert (await wire.next(event="stream.closing")).json["reason"] == "auth_revoked"
+    assert list(numbers(wire.told)) == []
 
 
 async def test_an_entry_that_nobody_sees_is_filtered_once_for_all(
@@ -386,22 +398,28 @@ async def test_a_round_looks_at_everybody_a_few_at_a_time(world: World, monkeypa
     assert not world.process.rechecks._rota
 
 
-async def test_whoever_leaves_while_the_database_is_away_is_not_waited_for(world: World) -> None:
-    visitor = await world.visitor()
-    wire = await world.open(visitor)
-    looks = 0
+async def test_whoever_leaves_while_the_database_is_away_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rechecks, "AGAIN", 0.02)
+    gone, here = await world.visitor(), await world.visitor()
+    wire = await world.open(gone)
+    await world.open(here)
+    looks: list[list[Any]] = []
 
-    def away() -> None:
-        nonlocal looks
-        looks += 1
+    def away(requests: Any) -> Any:
+        looks.append([request.user.pk for request in requests])
         raise OperationalError("the database is away")
 
-    Members.before_rights = away
-    await world.recheck(visitor.org, visitor.user)
-    await eventually(lambda: looks)
+    monkeypatch.setattr(opening, "standings", away)
+    await world.recheck(gone.org, gone.user)
+    await eventually(lambda: looks.count([gone.user.pk]) > 1)
     await wire.leave()
-    await eventually(lambda: not world.process.rechecks._waiting)
-    Members.before_rights = None
+    await world.recheck(here.org, here.user)
+    await eventually(lambda: [here.user.pk] in looks)
+    seen = len(looks)
+    await eventually(lambda: len(looks) > seen + 3)
+    assert looks[seen + 1 :] == [[here.user.pk]] * len(looks[seen + 1 :])
 
 
 async def test_while_the_database_is_away_who_is_held_stays_held(world: World) -> None:

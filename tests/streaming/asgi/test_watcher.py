@@ -116,7 +116,7 @@ async def test_asking_takes_at_most_a_twentieth_of_the_time(world: World) -> Non
 
 
 async def test_a_database_that_hangs_is_known_to_be_away_in_time_and_asked_again(world: World) -> None:
-    world.configure(DATABASE_TIMEOUT=0.1, HEADS_EVERY_EMBEDDED=0.02)
+    world.configure(DATABASE_TIMEOUT=0.5, HEADS_EVERY_EMBEDDED=0.02)
     visitor = await world.visitor()
     wire = await world.open(visitor)
     bridge = world.process.watcher._bridge
@@ -127,12 +127,12 @@ async def test_a_database_that_hangs_is_known_to_be_away_in_time_and_asked_again
         return await original(function, *args, **kwargs)
 
     bridge.call = hung  # type: ignore[method-assign]
-    await eventually(lambda: not world.process.watcher.database_ok, within=1)
+    await eventually(lambda: not world.process.watcher.database_ok, within=3)
     refused = await world.wire(visitor=visitor).answered()
     assert (refused.status, refused.error["code"]) == (503, "stream-unavailable")
     assert 3 <= int(refused.headers["retry-after"]) <= 6
     answers.set()
-    await eventually(lambda: world.process.watcher.database_ok, within=1)
+    await eventually(lambda: world.process.watcher.database_ok, within=3)
     assert not wire.ended
     await world.open(visitor)
 
