@@ -64,6 +64,7 @@ def test_sentinels_are_asked_for_the_master_whose_credentials_the_url_has() -> N
 def test_two_sentinels_that_are_away_leave_time_for_the_third() -> None:
     asking = hosts("redis+pubsub://a,b,c", sentinel_master="main")[0]["sentinel_kwargs"]
     assert 2 * asking["socket_connect_timeout"] < 0.25
+    assert asking["retry"].get_retries() == 0
 
 
 def test_keys_encrypt_what_is_in_redis() -> None:

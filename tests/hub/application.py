@@ -24,11 +24,14 @@ CUT_AFTER = 0.3
 
 class Switchboard:
     def __init__(self) -> None:
-        self.mode = "pass"
         self.open: set[Stream] = set()
+        self.raw = b""
+        self.reset()
+
+    def reset(self) -> None:
+        self.mode = "pass"
         self.most = self.opened = self.polls = 0
         self.telemetry: list[Any] = []
-        self.raw = b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
@@ -70,6 +73,8 @@ class Switchboard:
     def take(self, path: str, told: Any) -> None:
         if path == "/test/telemetry":
             self.telemetry += told
+        elif path == "/test/reset":
+            self.reset()
         else:
             self.raw = bytes.fromhex(told["hex"])
 

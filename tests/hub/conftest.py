@@ -1,4 +1,4 @@
-"""One server and one writer per module; a Chromium and a signed-in person per test."""
+"""One server and one writer for all; a Chromium and a signed-in person of an org of his own per test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.hub.stage import APPLICATION, Stage
 from tests.servers import Server, fresh_database, serve
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running() -> Iterator[tuple[Server, Clerk]]:
     url = fresh_database()
     clerk = Clerk(url)

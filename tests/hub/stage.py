@@ -43,6 +43,7 @@ class Stage:
         stage = cls(server, clerk, context, member)
         context.on("request", lambda request: stage.requests.append(request.url))
         context.on("weberror", lambda error: stage.complaints.append(str(error.error)))
+        await stage.reset()
         return stage
 
     async def page(self, **options: Any) -> Page:
@@ -86,6 +87,12 @@ class Stage:
     async def seen(self, page: Page, what: str = "ids") -> Any:
         return await page.evaluate(f"() => seen.{what}")
 
+    async def reset(self) -> None:
+        """Wait until the streams of earlier tests are gone, and count anew."""
+        await self.streams(0)
+        async with httpx.AsyncClient() as client:
+            await client.post(f"{self.server.url}/test/reset", json=[])
+
     async def board(self, mode: str = "") -> dict[str, Any]:
         """Set the switchboard, if a mode is given, and return its counts."""
         async with httpx.AsyncClient() as client:
@@ -99,6 +106,10 @@ class Stage:
             assert asyncio.get_running_loop().time() < deadline, f"Not within {within} s: {board}"
             await asyncio.sleep(0.02)
         return board
+
+    async def streams(self, open: int) -> dict[str, Any]:
+        """Wait until so many streams are open at the server; return the counts."""
+        return await self.board_shows(lambda board: board["open"] == open)
 
     def polls(self) -> list[str]:
         """Return the polls that pages have sent; what `onFresh` reads has no cursor and is none."""

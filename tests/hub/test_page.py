@@ -40,23 +40,20 @@ async def test_the_element_tells_events_by_dom_events_and_its_health_in_words(st
     await expect(words).to_have_text("Live")
     assert "healthy" in await stage.seen(page, "healths")
     await page.evaluate("() => document.querySelector('redline-stream').remove()")
-    await stage.board_shows(lambda board: board["open"] == 1)  # the board's own
+    await stage.streams(1)  # the board's own
 
 
 async def test_what_the_readme_says_works_as_it_stands(stage: Stage) -> None:
     readme = (ROOT / "streaming" / "README.md").read_text()
     code = re.search(r'<script type="module">\n(.*?)</script>', readme, re.DOTALL)
     assert code is not None
-    said: list[str] = []
     page = await stage.context.new_page()
-    page.on("console", lambda message: said.append(message.text))
     await page.goto(f"{stage.server.url}/healthz")
     script = code[1].replace('"/events"', '"/v1/stream"').replace("order.changed", "change.detected")
-    await page.add_script_tag(content=script, type="module")
-    await page.wait_for_event("console", lambda message: message.text == "read your state")
+    async with page.expect_console_message(lambda message: message.text == "read your state"):
+        await page.add_script_tag(content=script, type="module")
     async with page.expect_console_message(lambda message: message.text.startswith("news:")):
         await stage.emit()
-    assert said[:2] == ["healthy", "read your state"]
 
 
 async def test_an_element_that_is_pointed_elsewhere_follows(stage: Stage) -> None:
@@ -68,7 +65,7 @@ async def test_an_element_that_is_pointed_elsewhere_follows(stage: Stage) -> Non
     await stage.until(page, "seen.fresh === 2")
     await page.evaluate("() => document.querySelector('redline-stream').setAttribute('url', '/v1/nowhere')")
     await expect(page.locator("redline-stream [role=status]")).to_have_text("There is no such stream")
-    assert (await stage.board())["open"] == 0
+    await stage.streams(0)
 
 
 async def test_a_notification_is_shown_once_and_not_while_muted(stage: Stage) -> None:

@@ -194,6 +194,13 @@ test("another interest replaces the stream beside the old one, from the same pla
   assert.equal(at.hub.health.status, "healthy");
 });
 
+test("another interest before the first stream is open leaves one attempt under way", async () => {
+  const at = await stage();
+  at.hub.subscribe("tack", () => {});
+  await at.clock.pass(100);
+  assert.deepEqual(at.open.map((source) => query(source).types), ["tack,tick,tock"]);
+});
+
 test("interests that come and go within a moment cost no new stream", async () => {
   const at = await live();
   at.end();

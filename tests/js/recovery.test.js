@@ -171,6 +171,29 @@ test("when polls find the server back, the stream is tried soon instead of after
   const before = at.sources.length;
   await at.clock.pass(4_000);
   assert.equal(at.sources.length, before + 1);
+  at.source.fail();
+  await at.clock.pass(20_000);
+  assert.equal(at.sources.length, before + 1, "hurrying did not help, so the long pause holds");
+});
+
+test("after a healthy minute a loss is a first one again", async () => {
+  const at = await live({ fallback: false });
+  at.source.fail();
+  await at.clock.pass(4_000);
+  at.source.open({ cursor: cursor(1), resume: "ok" });
+  at.clock.time += 60_000;
+  at.source.fail();
+  assert.equal(at.hub.health.nextAttemptAt - at.clock.time, 4_000);
+});
+
+test("another interest while it waits is asked for with the next attempt, not before", async () => {
+  const at = await live({ fallback: false });
+  at.source.fail();
+  at.hub.subscribe("tock", () => {});
+  await at.clock.pass(3_999);
+  assert.equal(at.sources.length, 1);
+  await at.clock.pass(1);
+  assert.equal(at.source.url.searchParams.get("types"), "tick,tock");
 });
 
 test("three streams that die within a second are cut by somebody: polls, and the next has to last", async () => {
@@ -302,6 +325,14 @@ test("a page that is looked at again tries at once", async () => {
   at.document.dispatchEvent(new Event("visibilitychange"));
   await settled();
   assert.equal(at.sources.length, 4);
+});
+
+test("a page that is looked at again after a sleep does not wait to find its stream dead", async () => {
+  const at = await live();
+  at.clock.sleep(600_000);
+  at.document.dispatchEvent(new Event("visibilitychange"));
+  await at.clock.pass(0);
+  assert.equal(at.sources.length, 2);
 });
 
 test("a laptop that slept for ten minutes is back within five seconds, with what it missed", async () => {

@@ -24,6 +24,7 @@ class Counting:
         self.flushes: list[float] = []
         self.ended = False
         self.resets: list[ResetReason] = []
+        self.rights_at = 0
         self._raises = raises
 
     def flush(self) -> None:
@@ -33,6 +34,8 @@ class Counting:
 
     def log_replaced(self, reason: ResetReason) -> None:
         self.resets.append(reason)
+
+    def rights_moved(self, users: frozenset[str]) -> None: ...
 
     def failed(self) -> None:
         self.ended = True
