@@ -45,10 +45,11 @@ from redline.monitoring.models import (  # noqa: E402
     Vendor,
 )
 from redline.monitoring.streams import ChangeDetected  # noqa: E402
-from redline.workspaces.models import Membership, Org, Role, User  # noqa: E402
+from redline.workspaces.models import Org, Role, User  # noqa: E402
 from streaming import emit  # noqa: E402
 from streaming.models import ApiToken  # noqa: E402
 from tests.acceptance.history import identity  # noqa: E402
+from tests.people import settle  # noqa: E402
 
 NEXT = {State.NEW: State.ACKNOWLEDGED, State.ACKNOWLEDGED: State.IN_PROGRESS, State.IN_PROGRESS: State.RESOLVED}
 ROLLED_BACK = 0.15
@@ -231,7 +232,7 @@ def prepare(options: argparse.Namespace) -> None:
         for number in range(options.orgs):
             org = Org.objects.create(slug=f"org-{number}", name=f"Org {number}")
             user = User.objects.create(username=f"owner-{number}")
-            Membership.objects.create(org=org, user=user, role=Role.OWNER)
+            settle(org.pk, user.pk, Role.OWNER)
             Vendor.objects.create(org=org, name="Vendor", homepage_url="https://vendor.example/")
             Entitlement.objects.unstreamed().bulk_create([Entitlement(org=org)])
             _, secret = ApiToken.issue(user=user, org=org.pk)

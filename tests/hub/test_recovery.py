@@ -117,12 +117,12 @@ async def test_without_a_network_nothing_is_asked_and_with_it_everything_comes(s
 
 
 async def test_a_token_that_ends_is_replaced_without_a_gap(stage: Stage) -> None:
-    """The page's token lives for three seconds; events come all the while."""
+    """The page's token lives for two seconds; events come all the while."""
     tokens: list[str] = []
 
     async def new_token() -> dict[str, Any]:
-        tokens.append(await stage.token(seconds=3))
-        return {"token": tokens[-1], "expiresAt": await page.evaluate("() => Date.now() + 3_000")}
+        tokens.append(await stage.token(seconds=2))
+        return {"token": tokens[-1], "expiresAt": await page.evaluate("() => Date.now() + 2_000")}
 
     page = await stage.context.new_page()
     await page.expose_function("newToken", new_token)

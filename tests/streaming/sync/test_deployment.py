@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
@@ -166,6 +167,15 @@ def test_a_layer_that_is_derived_from_a_known_one_is_judged_like_it(prepared: Si
     prepared.settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.Derived"}}
     prepared.workers("2")
     assert prepared.found() == ["E013"]
+
+
+def test_where_no_redis_client_is_installed_none_gives_up(prepared: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(layer, "version", absent)
+    prepared.layer("redis://h", hosts=["redis://h:6379"])
+    assert prepared.found() == []
 
 
 def test_each_rule_is_tried_here() -> None:
