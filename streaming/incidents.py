@@ -41,7 +41,7 @@ def count(incident: Incident) -> int:
         return _counts[incident]
 
 
-def note(incident: Incident, sentence: str, **extra: object) -> None:
+def note(incident: Incident, sentence: str) -> None:
     """Count one, and say so unless one of its kind was logged within the last minute."""
     so_far = count(incident)
     now = time.monotonic()
@@ -50,7 +50,7 @@ def note(incident: Incident, sentence: str, **extra: object) -> None:
         if not quiet:
             _logged_at[incident] = now
     if not quiet:
-        logger.warning("%s (%s: %d so far)", sentence, incident.value, so_far, extra=extra)
+        logger.warning("%s (%s: %d so far)", sentence, incident.value, so_far)
 
 
 def counted(incident: Incident) -> int:

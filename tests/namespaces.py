@@ -1,71 +1,68 @@
 """Another host on this machine: a network namespace behind a cable that can be pulled. Needs root, and `ip`.
 
-with Neighbour() as neighbour:
-    server listens on neighbour.here …
-    process = Process(neighbour.there("curl", …), …)
-    neighbour.unplug()          whoever is there is gone, and says nothing
+    with Neighbour() as neighbour:
+        server listens on neighbour.here …
+        process = Process(neighbour.there("curl", …), …)
+        neighbour.unplug()          whoever is there is gone, and says nothing
+
+The namespace lives as long as the process that holds it, so a test run that is killed leaves none behind.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Self
 
+from tests.environment import for_child
+from tests.processes import Process, wait_until
 from tests.services import missing
-
-_numbers = itertools.count(1)
 
 
 class Neighbour:
-    """`here` is this side's address; the namespace is removed with everything in it."""
+    """`here` is this side's address."""
 
     def __init__(self) -> None:
-        if os.geteuid() or not shutil.which("ip"):
-            missing("network namespaces", "run as root, with iproute2")
-        # By the process's number: several test runs may share the machine.
-        self._name = f"rl{os.getpid()}-{next(_numbers)}"
-        self._cable = f"v{os.getpid() % 100_000}n{self._name.rpartition('-')[2]}"
-        third = os.getpid() % 250 + 1
-        self.here, self._there = f"10.231.{third}.1", f"10.231.{third}.2"
+        if os.geteuid() or not all(map(shutil.which, ("ip", "unshare", "nsenter"))):
+            missing("network namespaces", "run as root, with iproute2 and util-linux")
+        self._holder = Process(["unshare", "--net", "sleep", "infinity"], name="neighbour", env=for_child())
 
     def __enter__(self) -> Self:
-        ip("netns", "add", self._name)
+        self._holder.spawn()
+        pid = self._holder.pid
+        # By the holder's number: several test runs may share the machine.
+        self._cable, third = f"cable{pid}", pid % 250 + 1
+        self.here, there = f"10.231.{third}.1", f"10.231.{third}.2"
         try:
-            ip("link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", self._name)
-            ip("address", "add", f"{self.here}/30", "dev", self._cable)
-            ip("link", "set", self._cable, "up")
-            ip("-n", self._name, "address", "add", f"{self._there}/30", "dev", "eth0")
-            ip("-n", self._name, "link", "set", "eth0", "up")
-            ip("-n", self._name, "link", "set", "lo", "up")
+            wait_until(self._is_apart, within=5, what="a namespace of its own")
+            run("ip", "link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+            run("ip", "address", "add", f"{self.here}/30", "dev", self._cable)
+            run("ip", "link", "set", self._cable, "up")
+            run(*self.there("ip", "address", "add", f"{there}/30", "dev", "eth0"))
+            run(*self.there("ip", "link", "set", "eth0", "up"))
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["ip", "link", "delete", self._cable], check=False, capture_output=True)
-        ip("netns", "delete", self._name)
+        self._holder.kill()
 
     def there(self, *argv: str) -> list[str]:
         """Return the command line that runs a program over there."""
-        return ["ip", "netns", "exec", self._name, *argv]
-
-    @property
-    def far(self) -> str:
-        """The address of the other side."""
-        return self._there
+        return ["nsenter", "--target", str(self._holder.pid), "--net", *argv]
 
     def unplug(self) -> None:
-        ip("-n", self._name, "link", "set", "eth0", "down")
+        run(*self.there("ip", "link", "set", "eth0", "down"))
 
-    def plug_in(self) -> None:
-        ip("-n", self._name, "link", "set", "eth0", "up")
+    def _is_apart(self) -> bool:
+        theirs, ours = (Path(f"/proc/{who}/ns/net").readlink() for who in (self._holder.pid, "self"))
+        return theirs != ours
 
 
-def ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
+def run(*argv: str) -> None:
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")

@@ -61,10 +61,10 @@ class Pages:
         while True:
             try:
                 async with self._turns:
-                    self.reads += 1
                     page = await self._bridge.call(
                         log.read, org, first=first, limit=end - first + 1, max_bytes=conf.streaming.PAGE_BYTES
                     )
+                self.reads += 1
                 break
             except DATABASE_AWAY:
                 await asyncio.sleep(AGAIN)  # whoever replays keeps his stream, and goes on when it is back

@@ -12,8 +12,8 @@ from streaming.deployment.rule import Rule
 
 PATIENCE = 5.0
 """The longest that a request should wait for a connection."""
-OTHERS = 2
-"""Connections besides those of the bridge: the sequencer's, and one for Django's own requests."""
+OTHERS = 3
+"""Connections besides BRIDGE_THREADS: the sequencer's, the watcher's, and one for Django's own requests."""
 
 
 def _settings() -> dict[str, Any]:
@@ -79,7 +79,7 @@ RULES = (
     Rule(
         "E022",
         lambda: _has_pool() and _pool_size() < conf.streaming.BRIDGE_THREADS + OTHERS,
-        "The pool is too small for streams: they need BRIDGE_THREADS, one for the sequencer and one for requests.",
+        "The pool is too small for streams: they need BRIDGE_THREADS and three, for sequencer, watcher and requests.",
         "Raise the pool's max_size, or lower STREAMING['BRIDGE_THREADS'].",
     ),
     Rule(

@@ -140,8 +140,8 @@ class Place:
     def __enter__(self) -> Self:
         self.server: Server = self._starting.start()
         self.administrator: str = self.registrar.ask("administrator")
-        for _ in range(10):
-            assert self.server.answers("/sign-in")  # what a worker loads for its first page is loaded
+        for _ in range(10):  # what a worker loads for its first page is loaded then
+            self.server.wait_until(lambda: self.server.answers("/sign-in"), within=30, what="a page")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

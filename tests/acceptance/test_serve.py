@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,28 @@ def test_what_cannot_work_is_one_line(
     assert said in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     assert refused.value.returncode == code
+
+
+class Started(Exception):
+    """In place of becoming another program."""
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_what_the_caller_adds_comes_behind_ours_and_wins(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def execve(path: str, argv: list[str], env: dict[str, str]) -> None:
+        assert (path, argv[:3]) == (sys.executable, [sys.executable, "-m", kind])
+        assert env["PYTHONPATH"].split(os.pathsep)[0] == sys.path[0]
+        raise Started(argv)
+
+    monkeypatch.setattr(os, "execve", execve)
+    more = ["-v", "0"] if kind == "daphne" else ["--access-log", "--workers", "3"]
+    with pytest.raises(Started) as started:
+        call_command("serve", "--server", kind, "--port", str(free_port()), "--grace", "9", "--", *more)
+    argv = started.value.args[0]
+    assert argv[-len(more) - 1 :] == [*more, "redline.asgi:application"]
+    if kind == "uvicorn":
+        assert argv[argv.index("--timeout-graceful-shutdown") + 1] == "9"
+        os.close(int(argv[argv.index("--fd") + 1]))
 
 
 def test_a_taken_port_is_one_line() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 
 from tests.environment import ROOT
 
@@ -31,8 +30,3 @@ def variables(name: str = "env.example") -> dict[str, str]:
 def filled() -> dict[str, str]:
     """Return the example's settings with the keys filled in, as its README does it."""
     return {name: value or secrets.token_hex(32) for name, value in variables().items()}
-
-
-def installed(place: str) -> Path:
-    """Return where in this checkout lies what the files expect at a place below /srv/redline."""
-    return ROOT / Path(place).relative_to(INSTALLED)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,16 @@ def test_nginx_takes_the_workers_that_compose_names() -> None:
     tried.terminate()
 
 
+def test_no_key_that_stands_beside_the_files_gets_into_the_image() -> None:
+    patterns = read("Dockerfile.dockerignore").splitlines()
+    assert patterns.index("redline/deploy") > patterns.index("!redline"), "of two that fit the later one holds"
+
+
+def kept_out(directory: str, names: list[str]) -> set[str]:
+    """Return what of a directory is kept from the image."""
+    return {name for name in names if name == "__pycache__" or Path(directory, name) == DEPLOY}
+
+
 @pytest.mark.servers
 def test_the_image_has_all_that_its_worker_needs(tmp_path: Path) -> None:
     """Do what the Dockerfile does, in a directory: copy, collect, serve, ask as its health check does."""
@@ -112,7 +123,7 @@ def test_the_image_has_all_that_its_worker_needs(tmp_path: Path) -> None:
         source, to = copied.split()
         assert any(fnmatch(source, pattern) for pattern in allowed), f"{source} is kept from the image"
         place = tmp_path / source if to == "./" else tmp_path / to
-        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy2
+        copy = partial(shutil.copytree, ignore=kept_out) if (ROOT / source).is_dir() else shutil.copy2
         copy(ROOT / source, place)
     (collect,) = [step for step in instruction("RUN") if "collectstatic" in step]
     done = subprocess.run(

@@ -21,17 +21,15 @@ SIP_BYTES = 4096
 
 
 class Targets:
-    """The workers' ports, in turn; `down` are those that a balancer has been told to leave out."""
+    """The workers' ports, each time from another one on."""
 
     def __init__(self, ports: Sequence[int]) -> None:
-        self.ports = list(ports)
-        self.down: set[int] = set()
+        self._ports = list(ports)
         self._turn = itertools.count()
 
     def order(self) -> list[int]:
-        start = next(self._turn) % len(self.ports)
-        turned = self.ports[start:] + self.ports[:start]
-        return [port for port in turned if port not in self.down]
+        start = next(self._turn) % len(self._ports)
+        return self._ports[start:] + self._ports[:start]
 
 
 class EventSource:
@@ -49,7 +47,6 @@ class EventSource:
         """Which part of `retry` it waits: 1, unless a test has no time."""
         self.status = 0
         """Of the response that ended it for good."""
-        self.port = 0
         self._targets = targets
         self._path = f"{path}?refusal=stream"
         self._token = token
@@ -114,7 +111,6 @@ class EventSource:
                 _, wire = await loop.create_connection(lambda: _Wire(self), sock=await self._socket(port))
             except OSError:
                 continue
-            self.port = port
             return wire
         return None
 

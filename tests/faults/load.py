@@ -19,7 +19,7 @@ async def live(run: Run) -> list[Figure]:
         async with sampling(lambda: resident(cluster), every=1) as memory:
             begun = time.monotonic()
             written = await clerk.pulse(orgs=orgs_of(cluster), count=rate * seconds, rate=rate)
-            await crowd.all(lambda one: one.position >= rate * seconds, within=30, what="at the end")
+            await arrived(cluster, crowd)
         tally = crowd.tally
         return [
             none("gaps", tally.gaps),
@@ -79,7 +79,7 @@ async def slow_readers(run: Run) -> list[Figure]:
 
 
 async def dropped_at_once(run: Run) -> list[Figure]:
-    """2,000 clients lose their connections in one instant, while events go on, and come back with their cursors."""
+    """2,000 clients lose their connections, miss 100 events, and all come back with their cursors in one instant."""
     clients = run.size(200, 2_000)
     async with Cluster(statements=True) as cluster, cluster.clerk() as clerk, Meters(cluster, clients=clients) as crowd:
         statements = Statements(cluster)
@@ -91,7 +91,7 @@ async def dropped_at_once(run: Run) -> list[Figure]:
         statements.reset()
         for client in crowd.clients:
             client.release()
-        took = await crowd.all(lambda one: one.live and one.position >= 150, within=60, what="back and caught up")
+        took = await arrived(cluster, crowd)
         queries = statements.count()
         return [
             at_most("resumed", took, 30),
@@ -163,6 +163,12 @@ async def idle(run: Run) -> list[Figure]:
                 good=True,
             ),
         ]
+
+
+async def arrived(cluster: Cluster, crowd: Meters) -> float:
+    """Wait until every client is live and at its org's head; returns the seconds."""
+    heads = await cluster.scene.settled()
+    return await crowd.all(lambda one: one.live and one.position >= heads[one.org][1], within=60, what="at the head")
 
 
 def orgs_of(cluster: Cluster) -> list[str]:

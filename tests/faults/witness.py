@@ -20,16 +20,14 @@ from tests.faults.eventsource import EventSource, Targets, parsed
 
 @dataclass(slots=True)
 class Heard:
-    """One block as all who get these very bytes hear it; `first` and `last` are when, by the monotonic clock."""
+    """One block as all hear it who get these very bytes; `last` is when the last did, by the monotonic clock."""
 
     event: str
     data: str
     id: str | None
     retry: float | None
     seen: Seen | None
-    first: float = 0.0
     last: float = 0.0
-    times: int = 0
 
     @property
     def sequence(self) -> int:
@@ -103,10 +101,10 @@ class Witness(EventSource):
         heard = self._ear.hear(raw)
         if heard.retry is not None:
             self.retry = heard.retry
-        if heard.seen is not None and self._connection is not None:
+        if heard.seen is not None:
+            if self._connection is None:
+                raise RuntimeError(f"{self.name} got {heard.seen} before it was told where it stands")
             heard.last = time.monotonic()
-            heard.first = heard.first or heard.last
-            heard.times += 1
             self._connection.seen.append(heard.seen)
         elif heard.event.startswith("stream."):
             self._told(heard)

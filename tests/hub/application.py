@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 FILES = {"/test/page": ("page.html", b"text/html"), "/test/page.js": ("page.js", b"text/javascript")}
 STREAM = "/v1/stream"
 CUT_AFTER = 0.3
+SLOW = 12
+"""Seconds that `/test/slow` takes: longer than a hung leader is waited for."""
 
 
 class Switchboard:
@@ -50,6 +52,8 @@ class Switchboard:
         kind, pieces = b"application/json", [b"{}"]
         if scope["method"] == "POST":
             self.take(path, orjson.loads((await receive())["body"]))
+        elif path == "/test/slow":
+            await asyncio.sleep(SLOW)
         elif path in FILES:
             name, kind = FILES[path]
             pieces = [(HERE / name).read_bytes()]

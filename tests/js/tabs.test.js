@@ -10,12 +10,14 @@ const NAME = "streaming usr_1/org_1 https://app.example/v1/stream";
 /** A log that polls can be answered from. */
 function log() {
   const numbers = [];
-  const at = { numbers, isAway: false };
-  at.fetch = fetcher(({ url }) => {
+  const at = { numbers, isAway: false, gate: null };
+  at.fetch = fetcher(async ({ url }) => {
     if (at.isAway) return null;
+    const known = [...numbers];
+    await at.gate;
     const after = Number(url.searchParams.get("after")?.split(".")[1] ?? Infinity);
-    const events = numbers.filter((n) => n > after).map((n) => ({ id: cursor(n), event: "tick", data: { n } }));
-    return { events, cursor: cursor(numbers.at(-1) ?? 1), hasMore: false };
+    const events = known.filter((n) => n > after).map((n) => ({ id: cursor(n), event: "tick", data: { n } }));
+    return { events, cursor: cursor(known.at(-1) ?? 1), hasMore: false };
   });
   return at;
 }
@@ -39,7 +41,7 @@ class Room {
     tab.name = `tab-${this.tabs.length + 1}`;
     tab.env.name = () => tab.name;
     tab.hub = createHub({ url: "/v1/stream", share: "usr_1/org_1" }, tab.env);
-    tab.hub.subscribe(types, ({ data, news }) => tab.events.push(news ? data.n : `state ${data.n}`), { onFresh: () => (tab.fresh += 1) });
+    tab.end = tab.hub.subscribe(types, ({ data, news }) => tab.events.push(news ? data.n : `state ${data.n}`), { onFresh: () => (tab.fresh += 1) });
     /** Freeze without a word, as a tab that hangs: what is said to it is lost, and its timers wait. */
     tab.freeze = () => {
       isFrozen = true;
@@ -185,6 +187,53 @@ test("a follower that missed something reads it from the twin, then goes on, eac
   assert.deepEqual(slept.events, [2, 3, 4, 5]);
   assert.equal(at.log.fetch.asked.length, 1);
   assert.deepEqual(at.tabs[1].events, [2, 3, 4, 5]);
+});
+
+test("what comes while a gap is being read waits for it", async () => {
+  const at = await room(2);
+  const slept = at.tabs[1];
+  let open;
+  at.log.gate = new Promise((resolve) => (open = resolve));
+  slept.freeze();
+  await at.emit(2, 3);
+  slept.thaw();
+  await at.emit(4);
+  await at.emit(5);
+  open();
+  await settled();
+  assert.deepEqual([slept.events, at.log.fetch.asked.length], [[2, 3, 4, 5], 1]);
+});
+
+test("a twin that does not have what the leader has told is asked again in two seconds, not at once", async () => {
+  const at = await room(2);
+  const say = (n) => at.leader.source.say("tick", { n }, cursor(n));
+  at.tabs[1].freeze();
+  say(2);
+  await settled();
+  at.tabs[1].thaw();
+  for (const n of [3, 4, 5]) {
+    say(n);
+    await settled();
+  }
+  assert.deepEqual([at.tabs[1].events, at.log.fetch.asked.length], [[], 1]);
+  at.log.numbers.push(2, 3, 4, 5);
+  await at.clock.pass(2_000);
+  await at.emit(6);
+  assert.deepEqual(at.tabs[1].events, [2, 3, 4, 5, 6]);
+});
+
+test("a tab that wants nothing follows along and asks nothing, and what it wants later comes from there on", async () => {
+  const at = await room(2);
+  const idle = at.tabs[1];
+  idle.end();
+  idle.freeze();
+  await at.emit(2);
+  idle.thaw();
+  await at.emit(3);
+  const got = [];
+  idle.hub.subscribe("tick", ({ data }) => got.push(data.n));
+  await at.emit(4);
+  assert.deepEqual([got, at.log.fetch.asked.length], [[4], 0]);
 });
 
 test("a follower that missed something notices without a further event", async () => {

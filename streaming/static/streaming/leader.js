@@ -114,7 +114,7 @@ export class Leader {
   #look() {
     if (this.#heard) this.#pings = 0;
     this.#heard = false;
-    
+    if (this.#pings >= UNANSWERED) return this.#steal();
     this.#pings += 1;
     this.post({ kind: "ping" });
   }

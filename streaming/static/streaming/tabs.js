@@ -128,7 +128,7 @@ export class Tabs {
     const { lastEventAt, online } = this.#health.record;
     this.#health.change({ ...health, lastEventAt, online, role: "follower" });
     if (cursor === null || this.#store.isTellingState) return;
-    if (this.#store.cursor !== null && !covers(this.#store.cursor, cursor)) void this.#fill();
+    if (this.#isBehind(cursor)) void this.#fill();
     else this.#store.take(filter ? { kind: "caught_up", cursor, filter } : { kind: "moved", cursor });
   }
 
@@ -140,17 +140,20 @@ export class Tabs {
 
   #told(told) {
     if (this.#filling) return void this.#waiting.push(told);
-    if (this.#follows(told)) this.#store.take(told.message);
-    else if (this.#store.cursor !== null) void this.#fill(told);
-    else if (told.message.kind === "caught_up") this.#store.take(told.message);
+    if (this.#lacks(told)) void this.#fill(told);
+    else if (this.#store.cursor !== null || told.message.kind === "caught_up") this.#store.take(told.message);
   }
 
-  /** Tell whether nothing is missing between where this tab stands and a message. */
-  #follows({ message, after }) {
-    if (this.#store.isTellingState || message.kind === "reset") return true;
-    const { cursor } = this.#store;
+  /** Tell whether something is missing between where this tab stands and a message. */
+  #lacks({ message, after }) {
+    if (this.#store.isTellingState || message.kind === "reset") return false;
     const reach = message.id ?? message.cursor ?? null;
-    return cursor !== null && (reach === null || covers(cursor, reach) || covers(cursor, after));
+    return reach !== null && this.#isBehind(reach) && this.#isBehind(after);
+  }
+
+  /** A tab that wants nothing yet, or stands nowhere, misses nothing. */
+  #isBehind(cursor) {
+    return this.#own !== null && this.#store.cursor !== null && !covers(this.#store.cursor, cursor);
   }
 
   /** Read what is missing, then go on with what came meanwhile. */
@@ -160,7 +163,7 @@ export class Tabs {
     this.#waiting = [];
     await this.#read({ tell: (message) => this.#store.take(message) }).catch(() => {});
     this.#filling = false;
-    if (told !== null && !this.#follows(told)) this.#notBefore = this.#clock.now() + REST; // the next message tries again
+    if (told !== null && this.#lacks(told)) this.#notBefore = this.#clock.now() + REST; // the next message tries again
     for (const next of told ? [told, ...this.#waiting.splice(0)] : this.#waiting.splice(0)) this.#told(next);
   }
 }

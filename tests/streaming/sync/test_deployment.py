@@ -98,9 +98,9 @@ SPOILED: list[tuple[str, Callable[[Site], object]]] = [
     ("E019", lambda one: one.database(POSTGRES, CONN_MAX_AGE=None)),
     ("E020", lambda one: one.database(POSTGRES, ATOMIC_REQUESTS=True)),
     ("E021", lambda one: one.database(POSTGRES, pool=None)),
-    ("E022", lambda one: one.database(POSTGRES, pool=pool(max_size=5))),
+    ("E022", lambda one: one.database(POSTGRES, pool=pool(max_size=6))),
     ("E022", lambda one: one.database(POSTGRES, pool={"timeout": 2})),
-    ("E022", lambda one: one.streaming(BRIDGE_THREADS=9)),
+    ("E022", lambda one: one.streaming(BRIDGE_THREADS=8)),
     ("W023", lambda one: one.database(POSTGRES, CONN_HEALTH_CHECKS=False)),
     ("W024", lambda one: one.database(POSTGRES, pool=pool(timeout=30))),
     ("E025", lambda one: setattr(one.settings, "ALLOWED_HOSTS", ["a.example", "*"])),
@@ -130,10 +130,10 @@ IN_ORDER: list[Callable[[Site], object]] = [
     lambda one: one.database("sqlite:///x"),
     lambda one: one.database("sqlite:///x", OPTIONS={"transaction_mode": "IMMEDIATE", "init_command": FULL + WAL}),
     lambda one: one.database("sqlite:///x", CONN_MAX_AGE=None),
-    lambda one: one.database(POSTGRES, pool=pool(min_size=6, max_size=None)),
+    lambda one: one.database(POSTGRES, pool=pool(min_size=7, max_size=None)),
     lambda one: one.streaming(STREAM_ALLOWED_ORIGINS=["https://a.example"], TRUSTED_PROXIES=["10.0.0.0/8", "unix"]),
     lambda one: one.layer("redis+pubsub://h", symmetric_encryption_keys=["k" * 32]),
-    lambda one: one.streaming(JWT_SECRET="s" * 32, BRIDGE_THREADS=8, **ISSUED),
+    lambda one: one.streaming(JWT_SECRET="s" * 32, BRIDGE_THREADS=7, **ISSUED),
 ]
 
 
