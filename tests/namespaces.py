@@ -22,7 +22,7 @@ from tests.services import missing
 
 
 class Neighbour:
-    """`here` is this side's address."""
+    """`here` is this side's address, `far` the other's."""
 
     def __init__(self) -> None:
         if os.geteuid() or not all(map(shutil.which, ("ip", "unshare", "nsenter"))):
@@ -34,14 +34,15 @@ class Neighbour:
         pid = self._holder.pid
         # By the holder's number: several test runs may share the machine.
         self._cable, third = f"cable{pid}", pid % 250 + 1
-        self.here, there = f"10.231.{third}.1", f"10.231.{third}.2"
+        self.here, self.far = f"10.231.{third}.1", f"10.231.{third}.2"
         try:
             wait_until(self._is_apart, within=5, what="a namespace of its own")
             run("ip", "link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
             run("ip", "address", "add", f"{self.here}/30", "dev", self._cable)
             run("ip", "link", "set", self._cable, "up")
-            run(*self.there("ip", "address", "add", f"{there}/30", "dev", "eth0"))
-            run(*self.there("ip", "link", "set", "eth0", "up"))
+            run(*self.there("ip", "address", "add", f"{self.far}/30", "dev", "eth0"))
+            for interface in ("lo", "eth0"):
+                run(*self.there("ip", "link", "set", interface, "up"))
         except BaseException:
             self.__exit__()
             raise
@@ -56,6 +57,9 @@ class Neighbour:
 
     def unplug(self) -> None:
         run(*self.there("ip", "link", "set", "eth0", "down"))
+
+    def plug_in(self) -> None:
+        run(*self.there("ip", "link", "set", "eth0", "up"))
 
     def _is_apart(self) -> bool:
         theirs, ours = (Path(f"/proc/{who}/ns/net").readlink() for who in (self._holder.pid, "self"))

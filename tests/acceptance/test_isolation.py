@@ -403,10 +403,7 @@ async def test_what_is_not_announced_is_in_no_event_snapshot_poll_or_log(kind: K
         for cursor in (begin, "zz.1.00000001"):
             async with SSE.open(f"{url}&lastEventId={cursor}") as stream:
                 said += b"".join(block.raw for block in await stream.until("stream.caught_up"))
-        feed = [block for block in live.blocks if block.event and not block.event.startswith("stream.")]
-        sequences = sorted({int((block.id or "").split(".")[1]) for block in feed})[:8]
-        assert len(sequences) == 8
-        for path in ("/v1/events?after=0&limit=500&", *(f"/v1/events/{number}?" for number in sequences)):
+        for path in ("/v1/events?after=0&limit=500&", *(f"/v1/events/{number}?" for number in range(1, 9))):
             async with SSE.open(f"{server.url}{path}token={member.token}") as answer:
                 assert answer.status == 200
                 said += await answer.body()

@@ -16,8 +16,8 @@ from tests.servers import Kind
 
 
 async def headline(run: Run, *, kind: Kind = "uvicorn", layer: Layer = "pubsub") -> list[Figure]:
-    clients, each = run.size(40, 200), run.size(150, 1_000)
-    redis, worker = run.size(2, 5), run.size(1, 3)
+    clients, each = run.size(40, 200), run.size(100, 1_000)
+    redis, worker = run.size(1, 5), run.size(1, 3)
     async with Cluster(orgs=3, kind=kind, layer=layer) as cluster, Crowd(cluster, clients=clients) as crowd:
         nemesis = Nemesis(cluster, run.random)
         writers = await cluster.write(writers=3, rate=90, seed=run.seed)

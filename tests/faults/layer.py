@@ -19,7 +19,7 @@ DELIVERY = 1.5
 
 async def redis_frozen(run: Run, *, layer: Layer = "pubsub") -> list[Figure]:
     """Freeze Redis, so that connections stay open and nothing answers; hold the writes against the time before."""
-    clients, seconds = run.size(30, 100), run.size(5, 30)
+    clients, seconds = run.size(30, 100), run.size(4, 30)
     async with Cluster(orgs=2, layer=layer) as cluster, Crowd(cluster, clients=clients) as crowd:
         nemesis = Nemesis(cluster, run.random)
         writers = await cluster.write(writers=2, rate=40, seed=run.seed)
