@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import time
@@ -94,6 +95,8 @@ async def database_restored(run: Run, *, overtaken: bool = False) -> list[Figure
             later.go()
             await asyncio.sleep(1)
         await later.stop()
+        with contextlib.suppress(TimeoutError):  # who is never told is counted below
+            await crowd.until(lambda one: bool(one.resets), within=15, what="told")
         after = await crowd.verdict()
         reasons = Counter(reason for client in crowd.clients for reason in client.resets)
         silent = [one for one in crowd.clients if not one.resets]
