@@ -41,11 +41,23 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a credential may be used for: by pages of one origin, and at one address where it names one.
+
+    An empty origin is that of whoever sent none; `address` is what `Exchange` says that was asked for.
+    """
+
+    origin: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who a credential stands for.
 
     `org` is None where a user belongs to none, or asks for one that is not his; whether a token's org is still its
-    user's is not yet decided.
+    user's is not yet decided. `credential` is what its streams are re-checked by, not always what was presented.
+    `position` is the cursor that the credential itself carries.
     """
 
     user: Any
@@ -53,6 +65,9 @@ class Identity:
     credential: Credential
     expires_at: datetime | None = None
     token_id: int | None = None
+    binding: Binding | None = None
+    position: str = ""
+    ticket_id: int | None = None
 
     @property
     def user_id(self) -> str:
@@ -63,6 +78,8 @@ class Kind:
     """One kind of credential."""
 
     name: ClassVar[str]
+    streams_only: ClassVar[bool] = False
+    """True where it opens streams and nothing else."""
 
     def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
         """Return the credential if it is present; header names are lower case."""
@@ -79,6 +96,11 @@ class Kind:
         """
         return self.identify(credentials)
 
+    def proof(self, identity: Identity) -> str:
+        """Return by what an identity of this kind is known later on, without its secret; see `streaming.proofs`."""
+        until = "" if identity.expires_at is None else identity.expires_at.timestamp()
+        return f"user:{identity.user_id}:{until}"
+
 
 class Token(Kind):
     """API tokens, wherever they are carried."""
@@ -91,6 +113,9 @@ class Token(Kind):
 
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return self._identities(self._valid(credentials, timezone.now()), credentials)
+
+    def proof(self, identity: Identity) -> str:
+        return f"token:{identity.token_id}"
 
     def _valid(self, credentials: Sequence[Credential], now: datetime) -> dict[str, ApiToken]:
         """Return the tokens that are good now, by digest."""
@@ -149,7 +174,7 @@ class SimpleUser(Kind):
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         found = self.verify(credentials)
-        return [one and replace(one, org=_active_org(one.user, one.credential, session=None)) for one in found]
+        return [one and replace(one, org=active_org(one.user, one.credential, session=None)) for one in found]
 
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return [self._one(credential) for credential in credentials]
@@ -178,6 +203,9 @@ class SessionCookie(Kind):
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return self._identities(credentials, choose_org=False)
 
+    def proof(self, identity: Identity) -> str:
+        return f"session:{identity.credential.value}"
+
     def _identities(self, credentials: Sequence[Credential], *, choose_org: bool) -> list[Identity | None]:
         found = cookies.signed_in({credential.value for credential in credentials})
         return [self._identity(found.get(one.value), one, choose_org=choose_org) for one in credentials]
@@ -185,11 +213,12 @@ class SessionCookie(Kind):
     def _identity(self, found: cookies.SignedIn | None, credential: Credential, *, choose_org: bool) -> Identity | None:
         if found is None:
             return None
-        org = _active_org(found.user, credential, session=found.data) if choose_org else None
+        org = active_org(found.user, credential, session=found.data) if choose_org else None
         return Identity(user=found.user, org=org, credential=credential, expires_at=found.expires_at)
 
 
-def _active_org(user: Any, credential: Credential, *, session: Any) -> str | None:
+def active_org(user: Any, credential: Credential, *, session: Any) -> str | None:
+    """Return the org that a user means whose credential names none: the one asked for, else the project's choice."""
     request = HttpRequest()
     request.user = user
     request.session = session if session is not None else {}
@@ -228,9 +257,14 @@ def note_use() -> None:
 
 @lru_cache(maxsize=1)
 def kinds() -> dict[str, Kind]:
-    """Return the project's kinds of credential by name, in their order."""
-    made = [import_string(path)() for path in conf.streaming.AUTHENTICATION]
+    """Return the project's kinds of credential by name, in their order; the last is nobody's to present."""
+    made = [import_string(path)() for path in (*conf.streaming.AUTHENTICATION, "streaming.proofs.Held")]
     return {kind.name: kind for kind in made}
+
+
+def proof(identity: Identity) -> str:
+    """Return by what an identity can be looked up again."""
+    return kinds()[identity.credential.kind].proof(identity)
 
 
 def _forget(*, setting: str, **_: object) -> None:

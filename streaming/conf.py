@@ -23,8 +23,10 @@ class Settings:
     AUTHENTICATION: tuple[str, ...] = (
         "streaming.jwt.BearerJwt",
         "streaming.authentication.BearerToken",
+        "streaming.reconnect.ReconnectToken",
         "streaming.jwt.QueryJwt",
         "streaming.authentication.QueryToken",
+        "streaming.tickets.QueryTicket",
         "streaming.authentication.SimpleUser",
         "streaming.authentication.SessionCookie",
     )

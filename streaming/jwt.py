@@ -81,7 +81,7 @@ def _identity(bearer: Bearer, credential: Credential) -> Identity:
 def _org_of(bearer: Bearer, credential: Credential, orgs: Mapping[tuple[str, str], str]) -> str | None:
     user, said = bearer
     if said.org is None:
-        return authentication._active_org(user, credential, session=None)
+        return authentication.active_org(user, credential, session=None)
     return orgs.get((str(user.pk), said.org))
 
 

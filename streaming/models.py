@@ -114,6 +114,24 @@ class ApiToken(models.Model):
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
+class Ticket(models.Model):
+    """A credential that opens one stream, once; only its hash is kept, and `proof` is sealed."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    org = models.CharField(max_length=40, blank=True)
+    origin = models.CharField(max_length=300, blank=True)
+    proof = models.TextField(editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index("user", "expires_at", name="streaming_ticket_user")]
+
+    def __str__(self) -> str:
+        return f"ticket {self.pk} for {self.org}"
+
+
 class StreamedQuerySet(models.QuerySet[Any]):
     """Leaves no silent path: what cannot emit refuses, unless the caller says that nobody needs to know."""
 

@@ -9,7 +9,7 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from streaming import jwt, sequencer
-from streaming.authentication import CHALLENGE, Identity, find, identify_many, note_use
+from streaming.authentication import CHALLENGE, Identity, find, identify_many, kinds, note_use
 
 
 class StreamAuthentication(authentication.BaseAuthentication):
@@ -26,7 +26,7 @@ class StreamAuthentication(authentication.BaseAuthentication):
         fetch = jwt.pending(credential)
         if fetch is not None:
             wait([fetch], timeout=jwt.WAIT_SECONDS)
-        identity = identify_many([credential])[0]
+        identity = None if kinds()[credential.kind].streams_only else identify_many([credential])[0]
         if identity is None:
             if credential.cookie:
                 return None

@@ -11,27 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import re
 from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from streaming import access, authentication, jwt
+from streaming import access, authentication, jwt, reconnect
 from streaming.asgi.bridge import DATABASE_AWAY
-from streaming.asgi.exchange import ALLOWED, Exchange, bad_query
+from streaming.asgi.exchange import READING, Exchange, bad_query
 from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
-from streaming.authentication import Identity
+from streaming.authentication import Binding, Identity
 from streaming.core.cursor import Cursor
 from streaming.core.errors import Refused
 from streaming.core.stream import Stream
-from streaming.core.wire import is_org
+from streaming.core.wire import canonical, is_org
 from streaming.opening import Request, forbidden
+from streaming.reconnect import Offer
 
 logger = logging.getLogger("streaming.admission")
 
 CURSOR_NAMES = ("lastEventId", "last_event_id", "lastEventID")
+UNBOUND = frozenset({*CURSOR_NAMES, "token", "ticket", "after", "limit", "wait"})
+"""The parameters that may differ from one use of a reconnect token to the next."""
 _CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
 
@@ -52,16 +56,11 @@ class Admission:
 async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admission:
     """Check everything up to the query; raises `Refused`."""
     if exchange.method not in ("GET", "HEAD"):
-        raise Refused(405, "method-not-allowed", "Streams are read with GET.", headers={"Allow": ALLOWED})
-    process.limits.connecting(exchange.address)
-    if process.draining:
-        raise draining()
-    process.limits.check_process()
-    if not process.watcher.database_ok:
-        raise unavailable("The database does not answer.")  # at once; the watcher finds out when it is back
-    identity = await identify(exchange, process)
+        raise Refused(405, "method-not-allowed", "Streams are read with GET.", headers={"Allow": READING})
+    identity = await arrive(exchange, process)
+    check_binding(exchange, stream, identity)
     await check_enabled(stream, identity.org, process)
-    cursor, resume = _cursor(exchange)
+    cursor, resume = _cursor(exchange, identity.position)
     request = _request(exchange, stream, identity, cursor)
     named_heartbeat, connection = _choice(exchange, "heartbeat", "event"), _connection(exchange)
     check_origin(exchange, identity)
@@ -74,6 +73,17 @@ async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admissi
         named_heartbeat=named_heartbeat,
         connection=connection,
     )
+
+
+async def arrive(exchange: Exchange, process: Process) -> Identity:
+    """Return who asks, if he and this process may go on."""
+    process.limits.connecting(exchange.address)
+    if process.draining:
+        raise draining()
+    process.limits.check_process()
+    if not process.watcher.database_ok:
+        raise unavailable("The database does not answer.")  # at once; the watcher finds out when it is back
+    return await identify(exchange, process)
 
 
 def draining() -> Refused:
@@ -137,11 +147,14 @@ def _types(exchange: Exchange, stream: Stream) -> frozenset[str] | None:
     return chosen
 
 
-def _cursor(exchange: Exchange) -> tuple[Cursor | None, str]:
-    """Read the cursor: the header if there is one, because a browser that reconnects repeats the old URL."""
+def _cursor(exchange: Exchange, position: str) -> tuple[Cursor | None, str]:
+    """Read the cursor: the header if there is one, because a browser that reconnects repeats the old URL.
+
+    Where none is given, the position that the credential carries.
+    """
     given = exchange.headers.get("last-event-id")
     if given is None:
-        given = next((exchange.parameter(name) for name in CURSOR_NAMES if name in exchange.query), None)
+        given = next((exchange.parameter(name) for name in CURSOR_NAMES if name in exchange.query), position or None)
     if given is None:
         return None, "none"
     cursor = Cursor.parse(given.strip())
@@ -163,6 +176,50 @@ def _connection(exchange: Exchange) -> str:
     return given
 
 
+def check_binding(exchange: Exchange, stream: Stream, identity: Identity) -> None:
+    """Refuse a ticket or a reconnect token that was made for another page, or for another address."""
+    binding = identity.binding
+    if binding is None:
+        return
+    if not _is_from(exchange, binding.origin) or binding.address not in (None, _address(exchange, stream)):
+        raise authentication.unauthenticated()
+
+
+def _is_from(exchange: Exchange, origin: str) -> bool:
+    """Say whether a request comes from a page of this origin; empty is the origin of whoever sends none.
+
+    A browser sends no origin with what a page reads from its own site.
+    """
+    host = exchange.headers.get("host", "")
+    given, site = exchange.headers.get("origin", ""), exchange.headers.get("sec-fetch-site", "none")
+    if given:
+        return given == origin if origin else _host(given) == host
+    return site == "same-origin" or (site == "none" and (not origin or _host(origin) == host))
+
+
+def _host(origin: str) -> str:
+    return origin.partition("://")[2]
+
+
+def _address(exchange: Exchange, stream: Stream) -> str:
+    """Return a digest of what is asked for, the same for a stream and its twins."""
+    asked = sorted((name, values) for name, values in exchange.query.lists() if name not in UNBOUND)
+    return hashlib.sha256(canonical([stream.path, exchange.path, asked])).hexdigest()[:32]
+
+
+def offer(exchange: Exchange, stream: Stream, identity: Identity) -> Offer | None:
+    """Return what this connection's reconnect token is for, where the site takes such tokens."""
+    if not reconnect.offered():
+        return None
+    origin = identity.binding.origin if identity.binding else exchange.headers.get("origin", "")
+    return Offer(
+        user_id=identity.user_id,
+        org=identity.org or "",
+        binding=Binding(origin=origin, address=_address(exchange, stream)),
+        proof=authentication.proof(identity),
+    )
+
+
 def check_origin(exchange: Exchange, identity: Identity) -> None:
     """Refuse a stream that a foreign page opens with the user's cookie."""
     if not identity.credential.cookie or exchange.listed_origin:
@@ -170,7 +227,7 @@ def check_origin(exchange: Exchange, identity: Identity) -> None:
     site = exchange.headers.get("sec-fetch-site")
     if site is None:
         origin = exchange.headers.get("origin")
-        same = origin is None or origin.partition("://")[2] == exchange.headers.get("host", "")
+        same = origin is None or _host(origin) == exchange.headers.get("host", "")
     else:
         same = site in ("same-origin", "none")
     if not same:

@@ -12,19 +12,20 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from channels.generic.http import AsyncHttpConsumer
 
-from streaming import polling
+from streaming import authentication, polling, tickets
 from streaming.asgi import lifespan
-from streaming.asgi.admission import Admission, admit, draining
+from streaming.asgi.admission import Admission, admit, draining, offer
 from streaming.asgi.bridge import DATABASE_AWAY
-from streaming.asgi.exchange import STREAM_HEADERS, Exchange, bad_query
+from streaming.asgi.exchange import READING, STREAM_HEADERS, Exchange, bad_query
 from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
 from streaming.asgi.session import Session, farewell
+from streaming.authentication import Identity
 from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import CloseReason, Refused
 from streaming.core.stream import Stream
@@ -35,19 +36,17 @@ logger = logging.getLogger("streaming.consumers")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
-class StreamConsumer(AsyncHttpConsumer):
+class Consumer(AsyncHttpConsumer):
     """Answers refusals and what nobody expected; `serve` does the work."""
 
-    def __init__(self, *, stream: Stream) -> None:
-        super().__init__()
-        self.stream = stream
+    allowed: ClassVar[str] = READING
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         exchange = Exchange(scope, receive, send)
         process = lifespan.current()
         try:
             if exchange.method == "OPTIONS":
-                await exchange.preflight()
+                await exchange.preflight(self.allowed)
             else:
                 await self.serve(exchange, process)
         except Refused as refusal:
@@ -70,6 +69,14 @@ class StreamConsumer(AsyncHttpConsumer):
 
     def in_band(self, exchange: Exchange) -> bool:
         return False
+
+
+class StreamConsumer(Consumer):
+    """A consumer of one declared stream."""
+
+    def __init__(self, *, stream: Stream) -> None:
+        super().__init__()
+        self.stream = stream
 
 
 class SSEConsumer(StreamConsumer):
@@ -95,22 +102,27 @@ class SSEConsumer(StreamConsumer):
         try:
             await process.pump.join(admission.request.org)
             opening = await self._visit(process, admission)
+            await use(admission.identity, process)
             if process.draining:
                 raise draining()  # the goodbyes have been said meanwhile; this one would have missed its own
             # Only now: whose org it is not learns that, and not how full it is.
             process.supersede(key := self._key(admission))
-            session.hold(
-                process.limits.take(
+            try:
+                places = process.limits.take(
                     user=admission.identity.user_id, org=admission.request.org, address=exchange.address
                 )
-            )
+            except Refused:
+                await give_back(admission.identity, process)
+                raise
+            session.hold(places)
             process.open(session, key=key)
+            reconnect = offer(exchange, self.stream, admission.identity)
             await exchange.start(200, STREAM_HEADERS)
             while org.incarnation != opening.incarnation:  # the log was replaced while the headers went out
                 opening = await self._visit(process, admission)
             exchange.scope["headers"] = []  # held for hours otherwise; never the whole scope, servers look into it
             exchange.headers.clear()
-            session.begin(opening, resume=admission.resume)
+            session.begin(opening, resume=admission.resume, reconnect=reconnect)
             while (await exchange.receive())["type"] != "http.disconnect":
                 pass
         except asyncio.CancelledError:
@@ -152,6 +164,7 @@ class PollConsumer(StreamConsumer):
         admission = await admit(exchange, self.stream, process)
         limit, wait, oldest, cursor = _poll_query(exchange)
         request = replace(admission.request, cursor=cursor)
+        await use(admission.identity, process)
         waiter = Waiter()
         try:
             if wait:
@@ -181,10 +194,23 @@ class EntryConsumer(StreamConsumer):
         text = exchange.path.get("sequence", "")
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise Refused(400, "validation-failed", "A sequence is a whole number.")
+        await use(admission.identity, process)
         found = await process.bridge.ask(polling.one, admission.request, int(text))
         if isinstance(found, Refused):
             raise found
         await exchange.answer(200, orjson.dumps(found), headers={"Cache-Control": "no-store"})
+
+
+async def use(identity: Identity, process: Process) -> None:
+    """Use up the ticket, if it was by one; refuses where somebody else was quicker."""
+    if identity.ticket_id is not None and not await process.bridge.ask(tickets.use, identity.ticket_id):
+        raise authentication.unauthenticated()
+
+
+async def give_back(identity: Identity, process: Process) -> None:
+    """Let the ticket be tried again: nothing was opened by it."""
+    if identity.ticket_id is not None:
+        await process.bridge.ask(tickets.give_back, identity.ticket_id)
 
 
 class Waiter:

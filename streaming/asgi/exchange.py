@@ -115,12 +115,12 @@ class Exchange:
             (b"access-control-expose-headers", b"X-Request-ID, Retry-After"),
         ]
 
-    async def preflight(self) -> None:
-        """Answer OPTIONS."""
-        headers = {"Allow": ALLOWED}
+    async def preflight(self, allowed: str) -> None:
+        """Answer OPTIONS; `allowed` are the methods of what was asked for."""
+        headers = {"Allow": allowed}
         if self.listed_origin:
             headers |= {
-                "Access-Control-Allow-Methods": ALLOWED,
+                "Access-Control-Allow-Methods": allowed,
                 "Access-Control-Allow-Headers": "Authorization, Last-Event-ID, X-Request-ID, Cache-Control",
                 "Access-Control-Max-Age": "600",
             }
@@ -139,7 +139,7 @@ def joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-ALLOWED = "GET, HEAD, OPTIONS"
+READING = "GET, HEAD, OPTIONS"
 
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",

@@ -19,6 +19,7 @@ from django.urls import re_path
 from streaming.asgi import daphne, health
 from streaming.asgi.consumers import EntryConsumer, PollConsumer, SSEConsumer
 from streaming.asgi.lifespan import Lifespan
+from streaming.asgi.ticketing import TicketConsumer
 from streaming.core.stream import Stream, registry
 
 
@@ -26,6 +27,7 @@ def application(django: Any) -> ProtocolTypeRouter:
     """Return the whole application; `django` is what `get_asgi_application()` returned."""
     daphne.install()
     routes = [route for stream in registry.streams.values() for route in stream_routes(stream)]
+    routes += [re_path(r"^v1/stream/tickets/?$", TicketConsumer.as_asgi())]  # type: ignore[arg-type]
     routes += [re_path(r"^healthz/?$", health.alive), re_path(r"^readyz/?$", health.ready)]  # type: ignore[arg-type]
     return ProtocolTypeRouter(
         {

@@ -32,6 +32,7 @@ from streaming.opening import Opening, Request, Standing
 
 if TYPE_CHECKING:
     from streaming.asgi.lifespan import Process
+    from streaming.reconnect import Offer
 
 logger = logging.getLogger("streaming.session")
 
@@ -126,23 +127,24 @@ class Session:
         """Take over places, which are given back as soon as the session begins to end."""
         self._places = places
 
-    def begin(self, opening: Opening, *, resume: str) -> None:
+    def begin(self, opening: Opening, *, resume: str, reconnect: Offer | None = None) -> None:
         """Start where the opening says; the first bytes go out at once, before any replay."""
         cursor = self.request.cursor
         resumed = opening.reset is None and cursor is not None
         start = cursor if resumed and cursor is not None else opening.head.cursor
-        known = None if opening.reset else start
+        known = None if opening.reset else str(start)
         self._take(opening, start)
         hello = sse.control(
             "stream.open",
             {
-                "cursor": None if known is None else str(known),
+                "cursor": known,
                 "resume": "reset" if opening.reset else resume,
                 "snapshot": opening.reset is not None,
                 "heartbeat": self._process.heartbeat_seconds,
                 "connectionId": self._connection_id,
+                "reconnectToken": None if reconnect is None else reconnect.token(known or ""),
             },
-            id=None if known is None else str(known),
+            id=known,
             retry=round(self._process.uniform(1000, 5000)),
         )
         self._prelude.append(hello)

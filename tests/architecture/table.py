@@ -27,20 +27,23 @@ KNOWN_TO_ASGI = (
     "streaming.access",
     "streaming.authentication",
     "streaming.conf",
+    "streaming.csrf",
     "streaming.incidents",
     "streaming.jwt",
     "streaming.log",
     "streaming.opening",
     "streaming.polling",
     "streaming.publisher",
+    "streaming.reconnect",
     "streaming.redaction",
     "streaming.request_id",
     "streaming.sequencer",
     "streaming.signals",
     "streaming.snapshot",
+    "streaming.tickets",
 )
 # Those of them whose functions query: the async room hands these to the bridge, it never calls them.
-QUERYING = ("streaming.log", "streaming.sequencer", "streaming.snapshot")
+QUERYING = ("streaming.log", "streaming.sequencer", "streaming.snapshot", "streaming.tickets")
 
 DOOR = ("streaming", "streaming.testing")
 OWN = ("redline.{app}.models", "redline.{app}.selectors", "redline.{app}.services")
