@@ -21,6 +21,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from redline.addresses import BadAddress
 from streaming.redis import PlainConnection, SentinelConnection, SentinelTLSConnection, TLSConnection
 
 CORE = "channels_redis.core.RedisChannelLayer"
@@ -51,12 +52,12 @@ BLOCKING = 10.0
 def channel_layer(url: str, *, sentinel_master: str = "", encryption_keys: Sequence[str] = ()) -> dict[str, Any]:
     """Return the settings of the layer at `url`; messages are encrypted by the first key and read with any.
 
-    Raises ValueError where the URL names no layer.
+    Raises BadAddress where the URL names no layer.
     """
     target = urlsplit(url)
     backend = BACKENDS.get(target.scheme)
     if backend is None:
-        raise ValueError(f"use one of {', '.join(f'{scheme}://' for scheme in BACKENDS)}")
+        raise BadAddress(f"use one of {', '.join(f'{scheme}://' for scheme in BACKENDS)}")
     if target.scheme == "inmemory":
         return {"BACKEND": backend}
     patience = PATIENCE | ({"socket_timeout": BLOCKING} if backend == CORE else {})
@@ -77,7 +78,7 @@ def _servers(target: SplitResult) -> list[dict[str, Any]]:
     for host in hosts.split(","):
         parsed = parse_url(target._replace(scheme=scheme, netloc=f"{credentials}{at}{host}").geturl())
         if not parsed.get("host"):
-            raise ValueError("it names no host")
+            raise BadAddress("it names no host")
         found.append({**parsed, "connection_class": connection})
     return found
 

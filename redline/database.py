@@ -12,6 +12,8 @@ from typing import Any
 
 import environ
 
+from redline.addresses import BadAddress
+
 NETWORK = {
     "connect_timeout": 2,  # seconds, the least that libpq takes
     "keepalives_idle": 10,
@@ -31,7 +33,7 @@ POOL = {
 def database(url: str, *, pool_size: int) -> dict[str, Any]:
     """Return the settings of the database at `url`; on PostgreSQL with a pool, unless its size is 0.
 
-    Raises ValueError where the URL names neither SQLite nor PostgreSQL.
+    Raises BadAddress where the URL names neither SQLite nor PostgreSQL.
     """
     with warnings.catch_warnings(action="ignore"):  # an unknown scheme is told below, in one line
         config: dict[str, Any] = dict(environ.Env.db_url_config(url))
@@ -39,7 +41,7 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
         return {**config, **_sqlite(config["NAME"])}
     if config.get("ENGINE", "").endswith("postgresql") and config.get("NAME"):
         return {**config, **_postgresql(config, pool_size)}
-    raise ValueError("use sqlite:///file or postgres://user@host/name")
+    raise BadAddress("use sqlite:///file or postgres://user@host/name")
 
 
 def _sqlite(name: str) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def _sqlite(name: str) -> dict[str, Any]:
 def _postgresql(config: dict[str, Any], pool_size: int) -> dict[str, Any]:
     options: dict[str, Any] = {**NETWORK, **config.get("OPTIONS", {})}
     if "pool" in options or config.get("CONN_MAX_AGE"):
-        raise ValueError("its connections are pooled; DATABASE_POOL_SIZE says how many, and 0 for no pool")
+        raise BadAddress("its connections are pooled; DATABASE_POOL_SIZE says how many, and 0 for no pool")
     if pool_size:
         options["pool"] = {**POOL, "max_size": pool_size}
     return {"OPTIONS": options, "CONN_HEALTH_CHECKS": bool(pool_size)}

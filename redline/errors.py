@@ -39,7 +39,7 @@ CODES = {
     415: ("validation-failed", "Send JSON, with Content-Type: application/json."),
     429: ("rate-limited", "Too many requests."),
     500: ("internal", "Something went wrong on our side."),
-    503: ("unavailable", "The service is not available right now."),
+    503: ("stream-unavailable", "The service is not available right now."),
 }
 
 
@@ -85,7 +85,7 @@ def envelope_handler(error: Exception, context: Mapping[str, Any]) -> Response |
             return _api_error(error, request_id)
         case OperationalError() | InterfaceError():
             logger.warning("the database does not answer: %s", error)
-            body = envelope(503, request_id, code="stream-unavailable", message="The database does not answer.")
+            body = envelope(503, request_id, message="The database does not answer.")
             return Response(body, status=503, headers={"Retry-After": "3"})
     return None
 

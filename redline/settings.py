@@ -18,6 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from redline.addresses import BadAddress
 from redline.channel_layer import channel_layer
 from redline.database import database
 
@@ -42,6 +43,20 @@ def parsed(name: str, read: Callable[[str], T], default: str) -> T:
         return read(os.environ.get(name, "").strip() or default)
     except Exception as error:
         raise ImproperlyConfigured(f"{name} has a bad value: {str(error).splitlines()[0]}") from None
+
+
+def url(name: str, read: Callable[[str], T], default: str) -> T:
+    """Read a URL, in which a password may stand: why it is bad is told without any part of it."""
+
+    def reading(text: str) -> T:
+        try:
+            return read(text)
+        except BadAddress:
+            raise
+        except Exception:
+            raise BadAddress("it is no URL; in a password / # ? @ must be percent-encoded") from None
+
+    return parsed(name, reading, default)
 
 
 def number(name: str, default: float) -> float:
@@ -195,14 +210,14 @@ def cache(url: str) -> dict[str, Any]:
 
 
 DATABASES = {
-    "default": parsed(
+    "default": url(
         "DATABASE_URL",
-        partial(database, pool_size=whole("DATABASE_POOL_SIZE", 10)),
+        partial(database, pool_size=whole("DATABASE_POOL_SIZE", 20)),
         f"sqlite:///{BASE_DIR / 'redline.sqlite3'}",
     )
 }
 CHANNEL_LAYERS = {
-    "default": parsed(
+    "default": url(
         "CHANNELS_URL",
         partial(
             channel_layer,
@@ -212,8 +227,8 @@ CHANNEL_LAYERS = {
         "inmemory://",
     )
 }
-CACHES = {"default": parsed("CACHE_URL", cache, "locmemcache://")}
-vars().update(setting("EMAIL_URL", env.email_url, "consolemail://"))
+CACHES = {"default": url("CACHE_URL", cache, "locmemcache://")}
+vars().update(url("EMAIL_URL", env.email_url_config, "consolemail://"))
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -267,13 +282,13 @@ def jwks_url(text: str) -> str:
     target = urlsplit(text)
     own = DEBUG or target.hostname in ("localhost", "127.0.0.1", "::1")
     if text and not (target.hostname and (target.scheme == "https" or (own and target.scheme == "http"))):
-        raise ValueError("it is no https:// address")
+        raise BadAddress("it is no https:// address")
     return text
 
 
 JWT = {
     "JWT_SECRET": parsed("JWT_SECRET", jwt_secret, ""),
-    "JWT_JWKS_URL": parsed("JWT_JWKS_URL", jwks_url, ""),
+    "JWT_JWKS_URL": url("JWT_JWKS_URL", jwks_url, ""),
     "JWT_ISSUER": parsed("JWT_ISSUER", str, ""),
     "JWT_AUDIENCE": parsed("JWT_AUDIENCE", str, ""),
     "JWT_ORG_CLAIM": parsed("JWT_ORG_CLAIM", str, ""),

@@ -7,8 +7,9 @@ later one is tried, because a client that sends a bad token means that token. Th
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.db import connections, router, transaction
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -248,11 +250,26 @@ def note_use() -> None:
     """Write the last uses, in one statement.
 
     Not part of a look-up: a write waits for other writers, and an answer to a client must not wait for it. A serving
-    process does it every few seconds, any other one after its request was authenticated.
+    process does it every few seconds, any other one after its request was authenticated. A row that somebody else has
+    locked is left out, where the database can: its next use is noted as well.
     """
-    ids = [_stale.pop() for _ in range(len(_stale))]
-    if ids:
-        ApiToken.objects.filter(pk__in=ids).update(last_used_at=timezone.now())
+    ids = list(_taken())
+    if not ids:
+        return
+    used, database = ApiToken.objects.filter(pk__in=ids), router.db_for_write(ApiToken)
+    if connections[database].features.has_select_for_update_skip_locked:
+        free = used.using(database).select_for_update(skip_locked=True).values("pk")
+        with transaction.atomic(using=database, savepoint=False):
+            ApiToken.objects.filter(pk__in=free).update(last_used_at=timezone.now())
+    else:
+        used.update(last_used_at=timezone.now())
+
+
+def _taken() -> Iterator[int]:
+    """Take what is to be noted, beside other threads that do the same."""
+    with contextlib.suppress(KeyError):
+        while True:
+            yield _stale.pop()
 
 
 @lru_cache(maxsize=1)

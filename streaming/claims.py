@@ -71,12 +71,26 @@ def read(token: str) -> Claims | None:
 
 def pending(token: str) -> Future[None] | None:
     """Return the fetch under way that may bring the key of a token, where it is missing."""
+    kid, keys = _kid(token), _issuers_keys()
+    return keys.fetching if kid is not None and keys is not None and keys.find(kid) is None else None
+
+
+def undecided(token: str) -> bool:
+    """Say whether a token can be neither believed nor refused, because its issuer's keys cannot be had."""
+    kid, keys = _kid(token), _issuers_keys()
+    return kid is not None and keys is not None and not keys.usable
+
+
+def _kid(token: str) -> str | None:
+    """Return the id of the issuer's key that a token says to be signed with, if it does."""
     try:
         header = _header(token)
     except (jwt.PyJWTError, ValueError):
         return None
-    keys = _issuers_keys()
-    return keys.fetching if keys is not None and _key(header) is None else None
+    match header:
+        case {"alg": "RS256" | "ES256", "kid": str(kid)}:
+            return kid
+    return None
 
 
 def _rules() -> Rules:

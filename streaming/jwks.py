@@ -2,6 +2,7 @@
 
     keys = KeySet("https://issuer.example/.well-known/jwks.json")
     keys.find("kid")      a key, or None; begins a fetch where one is due, and returns at once
+    keys.usable           whether there are any to look among
     keys.fetching         the fetch under way, for whoever can afford to wait for it
 
 A fetch has a thread of its own and 3 s. It begins when the keys are 5 minutes old or an unknown one is asked for, and
@@ -48,6 +49,11 @@ class KeySet:
         self._asked_at = -math.inf
         self.fetching: Future[None] | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Whether there are keys that are not too old: only then does one that is missing mean anything."""
+        return self._clock() - self._known[1] <= STALE_SECONDS
+
     def find(self, kid: str) -> PyJWK | None:
         """Return the key of this id, if it is known and not too old."""
         now = self._clock()
@@ -81,11 +87,15 @@ class KeySet:
 
 def download(url: str) -> bytes:
     """Return the body behind a URL, at most 256 KiB, within 3 s in all; raises `OSError` or `HTTPException`."""
+    begun = time.monotonic()
     target = urlsplit(url)
     connect = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
     connection = connect(target.hostname or "", target.port, timeout=FETCH_SECONDS)
-    # The time-out above is for each read; a host that drips bytes is cut off by this one.
-    cut = threading.Timer(FETCH_SECONDS, _cut, [connection])
+    connection.connect()
+    # The time-out above is for each read; a host that drips bytes is cut off by this one. It has the socket itself,
+    # which a response that ends with its connection takes away from `connection`.
+    left = FETCH_SECONDS - (time.monotonic() - begun)
+    cut = threading.Timer(max(0.0, left), _cut, [connection.sock])
     cut.daemon = True
     cut.start()
     try:
@@ -103,9 +113,9 @@ def download(url: str) -> bytes:
         connection.close()
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
+def _cut(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def read_keys(body: bytes) -> Keys:

@@ -21,6 +21,7 @@ from streaming.models import ApiToken
 
 WAIT_SECONDS = FETCH_SECONDS
 """How long a request may wait for the key of its own token."""
+ISSUER_AWAY = "The keys by which this token is to be verified cannot be had."
 
 
 class Jwt(Kind):
@@ -103,3 +104,11 @@ def pending(credential: Credential) -> Future[None] | None:
     if not isinstance(authentication.kinds()[credential.kind], Jwt):
         return None
     return claims.pending(credential.value)
+
+
+def undecided(credential: Credential) -> bool:
+    """Say whether nobody can tell now if this token is good: its issuer is away, and his keys unknown or too old.
+
+    To be asked before it is looked up; the answer to whoever shows it is then a temporary one.
+    """
+    return isinstance(authentication.kinds()[credential.kind], Jwt) and claims.undecided(credential.value)

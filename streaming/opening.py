@@ -16,6 +16,7 @@ from typing import Any
 
 from streaming import access, authentication, conf, log
 from streaming.authentication import Credential, Identity
+from streaming.core import sse
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.errors import Refused
 from streaming.core.event import Announcement
@@ -29,7 +30,7 @@ logger = logging.getLogger("streaming.opening")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a connection asks for. `reset` forces a snapshot, for a session whose log was replaced under it."""
+    """What a connection asks for. `reset` forces one, for a session whose log was replaced under it."""
 
     stream: Stream
     credential: Credential
@@ -40,15 +41,6 @@ class Request:
     query: dict[str, str]
     cursor: Cursor | None = None
     reset: ResetReason | None = None
-    snapshot: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateEvent:
-    """One event of a snapshot, encoded."""
-
-    type: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +58,24 @@ class Opening:
     head: Head
     standing: Standing
     reset: ResetReason | None
-    state: tuple[StateEvent, ...] = ()
     incarnation: int = 0
     """Which of the org's logs in this process it belongs to; the hub's, filled in by whoever asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Whose state is asked for, and what of it the asker may see."""
+
+    request: Request
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A stream's state, encoded in writes that all who asked alike share, and the right to it as it was afterwards."""
+
+    writes: tuple[bytes, ...]
+    standing: Standing
 
 
 def visit(requests: Sequence[Request]) -> list[Opening | Refused]:
@@ -149,17 +156,35 @@ def forbidden() -> Refused:
     return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
 
 
-def state(request: Request, chosen: Filter) -> tuple[StateEvent, ...]:
-    """Return the stream's current state as far as the filter lets it through; to be read after the opening's head.
+def states(questions: Sequence[Question]) -> list[State | Refused]:
+    """Return the current state of streams as far as their filters let it through, each read once for all who may see
+    the same; to be read after their openings' heads.
 
-    A visit of its own, because a slow snapshot is nothing that the openings of others should wait for.
+    The right to it is looked up once more after it was read: a state may hold what came after a revocation that no
+    entry has told of yet. A visit of its own, because a slow snapshot is nothing that the openings of others should
+    wait for.
     """
-    if request.stream.snapshot is None:
+    alike = {_likeness(question): question for question in questions}
+    read = {likeness: _read(question) for likeness, question in alike.items()}
+    now = standings([question.request for question in questions])
+    return [
+        standing if isinstance(standing, Refused) else State(writes=read[_likeness(question)], standing=standing)
+        for question, standing in zip(questions, now, strict=True)
+    ]
+
+
+def _likeness(question: Question) -> tuple[str, str, Filter]:
+    return question.request.stream.name, question.request.org, question.filter
+
+
+def _read(question: Question) -> tuple[bytes, ...]:
+    stream, org, chosen = question.request.stream, question.request.org, question.filter
+    if stream.snapshot is None:
         return ()
-    events = request.stream.snapshot(request.org, chosen.rights)
-    announcements = (Announcement.of(event) for event in events)
-    return tuple(_encoded(one, request.org) for one in announcements if chosen.admits(one))
+    announcements = (Announcement.of(event) for event in stream.snapshot(org, chosen.rights))
+    blocks = (_encoded(one, org) for one in announcements if chosen.admits(one))
+    return tuple(sse.joined(blocks, limit=conf.streaming.WRITE_BYTES))
 
 
-def _encoded(one: Announcement, org: str) -> StateEvent:
-    return StateEvent(type=one.type, data=fit(one.event.payload(), type=one.type, resource=one.resource, org=org))
+def _encoded(one: Announcement, org: str) -> bytes:
+    return sse.block(event=one.type, data=fit(one.event.payload(), type=one.type, resource=one.resource, org=org))

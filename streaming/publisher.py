@@ -95,6 +95,9 @@ _lock = threading.Lock()
 def poke(org: str, head: int) -> None:
     """Tell the serving processes that an org's log has grown."""
     global _publisher
+    if not wire.is_org(org):
+        incidents.note(Incident.DAMAGED_ENTRY, "a row of the log names what is no org")
+        return
     if isinstance(get_channel_layer(conf.streaming.LAYER), InMemoryChannelLayer | None):
         return  # reaches this process only, and this process serves nobody
     with _lock:

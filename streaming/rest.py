@@ -12,6 +12,15 @@ from streaming import jwt, sequencer
 from streaming.authentication import CHALLENGE, Identity, find, identify_many, kinds, note_use
 
 
+class IssuerAway(exceptions.APIException):
+    """Whether a token is good can be told when its issuer's keys can be had again."""
+
+    status_code = 503
+    default_detail = jwt.ISSUER_AWAY
+    default_code = "stream-unavailable"
+    wait = 3
+
+
 class StreamAuthentication(authentication.BaseAuthentication):
     """The same credentials for Django REST framework; `request.auth` is the `Identity`.
 
@@ -26,6 +35,8 @@ class StreamAuthentication(authentication.BaseAuthentication):
         fetch = jwt.pending(credential)
         if fetch is not None:
             wait([fetch], timeout=jwt.WAIT_SECONDS)
+        if jwt.undecided(credential):
+            raise IssuerAway
         identity = None if kinds()[credential.kind].streams_only else identify_many([credential])[0]
         if identity is None:
             if credential.cookie:

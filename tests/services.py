@@ -78,18 +78,18 @@ atexit.register(stop_all)
 
 
 def _choose_database() -> None:
-    """Point this process at the run's database; pytest-xdist's workers inherit that of their controller."""
+    """Point this process at a database and a Redis of its own: pytest-xdist's workers share neither.
+
+    Orgs have the same names in all of them, and Redis carries a message to every subscriber of a name.
+    """
     environment.isolate()
     asked = os.environ.get("REDLINE_TEST_DATABASE", "sqlite")
     if asked not in ("sqlite", "postgres"):
         raise pytest.UsageError(f"REDLINE_TEST_DATABASE is {asked!r}; it may be sqlite or postgres.")
     if asked == "sqlite":
         return
-    if "REDLINE_TEST_DATABASE_URL" not in os.environ or "PYTEST_XDIST_WORKER" not in os.environ:
-        os.environ["REDLINE_TEST_DATABASE_URL"] = postgres(TEST_DATABASE).url_of("redline")
-        os.environ["REDLINE_TEST_CHANNELS_URL"] = redis(TEST_DATABASE).channels_url
-    os.environ["DATABASE_URL"] = os.environ["REDLINE_TEST_DATABASE_URL"]
-    os.environ["CHANNELS_URL"] = os.environ["REDLINE_TEST_CHANNELS_URL"]
+    os.environ["DATABASE_URL"] = postgres(TEST_DATABASE).url_of("redline")
+    os.environ["CHANNELS_URL"] = redis(TEST_DATABASE).channels_url
 
 
 def pytest_addoption() -> None:

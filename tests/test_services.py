@@ -62,6 +62,13 @@ def test_the_postgres_of_the_test_database_is_not_the_one_that_tests_may_stop() 
     assert str(services.postgres().port) != connection.settings_dict["PORT"]
 
 
+@pytest.mark.postgres
+def test_no_other_process_of_the_run_has_the_same_database_or_redis() -> None:
+    assert settings.DATABASES["default"]["PORT"] == services.postgres(services.TEST_DATABASE).port
+    (layer,) = settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
+    assert layer["port"] == services.redis(services.TEST_DATABASE).port
+
+
 @pytest.mark.servers
 def test_postgres_keeps_what_was_committed_over_a_kill_and_a_restart() -> None:
     cluster = services.postgres("of-this-test")

@@ -59,6 +59,24 @@ def test_a_bad_value_is_one_line_that_names_the_variable(
     assert "\n" not in str(refused.value)
 
 
+UNPARSABLE = {
+    "DATABASE_URL": ("postgres", "/?"),
+    "CHANNELS_URL": ("redis+pubsub", "/#?[℀"),
+    "CACHE_URL": ("rediscache", "[℀"),
+    "EMAIL_URL": ("smtp", "/#?[℀"),
+    "JWT_JWKS_URL": ("https", "[℀"),
+}
+"""By what, in a password, the parser of each is confused."""
+
+
+@pytest.mark.parametrize(("name", "sign"), [(name, sign) for name, (_, signs) in UNPARSABLE.items() for sign in signs])
+def test_why_a_url_is_bad_is_told_without_any_part_of_it(name: str, sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme, _ = UNPARSABLE[name]
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load(monkeypatch, **{name: f"{scheme}://redline:pa{sign}ss-secret@db/x"})
+    assert str(refused.value) == f"{name} has a bad value: it is no URL; in a password / # ? @ must be percent-encoded"
+
+
 @pytest.mark.parametrize("key", [{"JWT_SECRET": "s" * 32}, {"JWT_JWKS_URL": "https://issuer.example/jwks"}])
 @pytest.mark.parametrize("missing", ["JWT_ISSUER", "JWT_AUDIENCE"])
 def test_who_takes_tokens_says_from_whom_and_for_whom(

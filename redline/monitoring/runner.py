@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.db import connection
+
 from redline.monitoring import delivery, outreach, publishing
 from redline.monitoring.models import PageVersion, Policy, Run, Stage, VendorPage
 from redline.monitoring.pipeline import compare, text
@@ -98,6 +100,7 @@ def _fetched(pages: Sequence[VendorPage]) -> list[Reading]:
 
 def _read(page: VendorPage) -> Reading:
     has_version = page.versions.exists()
+    _let_go()
     fetched = fetch(
         page.url,
         etag=page.etag if has_version else "",
@@ -105,6 +108,12 @@ def _read(page: VendorPage) -> Reading:
         allow=outreach.allowed(),
     )
     return Reading(page=page, fetched=fetched, document=None if fetched.not_modified else _document(fetched))
+
+
+def _let_go() -> None:
+    """Give the thread's connection back: others may use it while we wait for a stranger's server."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def _document(fetched: Fetched) -> Document:

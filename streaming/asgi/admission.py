@@ -1,6 +1,7 @@
 """From a request to the right to stream: every check in the contract's order, the first that fails answers.
 
-    405 method · 429 connects of this address · 503 draining, full, database away · 401 · 503 switched off
+    405 method · 429 connects of this address · 503 draining, full, database or issuer of tokens away · 401
+    503 switched off
     400 query · 403 or 404 not yours · 429 too many streams
 
 The last two belong to the caller: what is whose is only known after the visit to the database, which comes after the
@@ -103,6 +104,8 @@ async def identify(exchange: Exchange, process: Process) -> Identity:
     if fetch is not None:  # the key that his token was signed with is on its way
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.wrap_future(fetch), jwt.WAIT_SECONDS)
+    if jwt.undecided(credential):
+        raise unavailable(jwt.ISSUER_AWAY)
     try:
         identity = await process.identify(credential)
     except DATABASE_AWAY as error:

@@ -50,19 +50,22 @@ class Consumer(AsyncHttpConsumer):
             else:
                 await self.serve(exchange, process)
         except Refused as refusal:
-            if exchange.started:  # another log, and another answer, while the headers went out
-                body = farewell(CloseReason.AUTH_REVOKED, round(process.uniform(1000, 5000)))
-                await exchange.send({"type": "http.response.body", "body": body})
-            else:
-                await exchange.refuse(refusal, in_band=self.in_band(exchange))
+            await self._refuse(exchange, process, refusal, CloseReason.AUTH_REVOKED)
         except DATABASE_AWAY as error:
             logger.warning("the database does not answer: %s", error)
-            await exchange.refuse(unavailable("The database does not answer."), in_band=self.in_band(exchange))
+            await self._refuse(exchange, process, unavailable("The database does not answer."), CloseReason.UNAVAILABLE)
         except Exception:
             logger.exception("a stream failed to open", extra={"request_id": exchange.request_id})
-            if exchange.started:
-                raise
-            await exchange.refuse(Refused(500, "internal", "Something went wrong on our side."), in_band=False)
+            internal = Refused(500, "internal", "Something went wrong on our side.")
+            await self._refuse(exchange, process, internal, CloseReason.ERROR)
+
+    async def _refuse(self, exchange: Exchange, process: Process, refusal: Refused, reason: CloseReason) -> None:
+        """Answer with a refusal; where the headers are out, as when the log was replaced meanwhile, with a goodbye."""
+        if exchange.started:
+            body = farewell(reason, round(process.uniform(1000, 5000)))
+            await exchange.send({"type": "http.response.body", "body": body})
+        else:
+            await exchange.refuse(refusal, in_band=self.in_band(exchange))
 
     async def serve(self, exchange: Exchange, process: Process) -> None:
         raise NotImplementedError
@@ -171,11 +174,11 @@ class PollConsumer(StreamConsumer):
                 process.hub.org(request.org).attach(waiter)
                 await process.pump.join(request.org)
             deadline = process.now() + wait
-            answer = await process.bridge.ask(polling.poll, request, oldest=oldest, limit=limit)
+            answer = await process.reading.ask(polling.poll, request, oldest=oldest, limit=limit)
             while _is_empty(answer) and cursor is not None and not process.draining:
                 if not await waiter.woken(deadline - process.now()):
                     break
-                answer = await process.bridge.ask(polling.poll, request, oldest=False, limit=limit)
+                answer = await process.reading.ask(polling.poll, request, oldest=False, limit=limit)
                 if isinstance(answer, polling.Answer):
                     request = replace(request, cursor=answer.cursor)
         finally:
@@ -195,7 +198,7 @@ class EntryConsumer(StreamConsumer):
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise Refused(400, "validation-failed", "A sequence is a whole number.")
         await use(admission.identity, process)
-        found = await process.bridge.ask(polling.one, admission.request, int(text))
+        found = await process.reading.ask(polling.one, admission.request, int(text))
         if isinstance(found, Refused):
             raise found
         await exchange.answer(200, orjson.dumps(found), headers={"Cache-Control": "no-store"})

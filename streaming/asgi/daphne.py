@@ -11,6 +11,7 @@ and the process stays at about 2 MB for such a client.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -23,6 +24,8 @@ from zope.interface import implementer
 
 from streaming.asgi import transport
 from streaming.redaction import redact
+
+logger = logging.getLogger("streaming.daphne")
 
 
 @implementer(IPushProducer)
@@ -113,6 +116,16 @@ class Server(StockServer):
         connection = _connection(protocol)
         return connection.getHandle() if hasattr(connection, "getHandle") else None
 
+    def application_checker(self) -> None:
+        """Cut what failed after its headers were out: answering once more raises, and nobody would be reaped again."""
+        for protocol, details in self.connections.items():
+            application = details.get("application_instance")
+            if getattr(protocol, "_response_started", False) and _failed(application):
+                logger.error("an application failed in the middle of its answer", exc_info=application.exception())
+                details["application_instance"] = None
+                self.abort(protocol)
+        super().application_checker()
+
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         if "path" in details:
             details = {**details, "path": redact(details["path"])}
@@ -149,6 +162,15 @@ def _start() -> None:
     from streaming.asgi import drain, lifespan
 
     drain.hook(lifespan.current())
+
+
+def _failed(application: Any) -> bool:
+    return (
+        application is not None
+        and application.done()
+        and not application.cancelled()
+        and application.exception() is not None
+    )
 
 
 def _stop_listening(port: Any) -> Any:

@@ -38,6 +38,12 @@ logger = logging.getLogger("streaming.lifespan")
 
 TIDY_EVERY = 5.0
 
+READING_THREADS = 2
+"""Threads for what may take long, snapshots and polls: openings, fills and rights do not wait for those."""
+
+STATES_AT_ONCE = 50
+"""Snapshots that one visit to the database reads; those who may see the same share one."""
+
 TROUBLE = {
     State.HEALTHY: None,
     State.DEGRADED: "the channel layer does not answer",
@@ -56,7 +62,8 @@ class Process:
         self.hub = Hub(self.bridge)
         self.wheel = Wheel(self.loop)
         self.limits = Limits(clock=self.now)
-        self._own_bridge = Bridge(1)
+        self.reading = Bridge(READING_THREADS)
+        self._own_bridge = Bridge(1, keeps=True)
         self.watcher = Watcher(self.hub, self._own_bridge, pause=self._heads_pause)
         self.pump = Pump(self.hub.poked, catch_up=self.watcher.ask)
         self.sessions: set[Session] = set()
@@ -67,6 +74,7 @@ class Process:
         self.heartbeat_seconds = interval // 1000 if interval % 1000 == 0 else interval / 1000
         self._identities = Coalescer(self.bridge, authentication.identify_many)
         self._openings = Coalescer(self.bridge, opening.visit)
+        self._states = Coalescer(self.reading, opening.states, at_once=STATES_AT_ONCE, patient=True)
         self._tasks: list[asyncio.Task[None]] = []
         self._sequencer: sequencer.Sequencer | None = None
 
@@ -84,6 +92,8 @@ class Process:
             asyncio.create_task(work)
             for work in (self.watcher.run(), self._tidy(), self.rechecks.run(), self.rechecks.rounds())
         ]
+        for task in self._tasks:
+            task.add_done_callback(_cry_out)
         serving_started.send_robust(self)
 
     async def stop(self) -> None:
@@ -95,7 +105,7 @@ class Process:
         await self.pump.stop()
         self.wheel.close()
         self.hub.close()
-        threads: list[Callable[[], None]] = [self._own_bridge.close, self.bridge.close]
+        threads: list[Callable[[], None]] = [self._own_bridge.close, self.reading.close, self.bridge.close]
         if self._sequencer is not None:
             threads.append(self._sequencer.stop)
         await asyncio.gather(*(asyncio.to_thread(end) for end in threads))
@@ -133,11 +143,14 @@ class Process:
             opened = await self._openings.ask(request)
             if isinstance(opened, Refused):
                 return opened
-            if opened.reset is not None and request.snapshot:
-                state = await self.bridge.call(opening.state, request, opened.standing.filter)
-                opened = replace(opened, state=state)
+            if org is not None:
+                org.on_head(opened.head, reached=0)  # may find out just now that the log was replaced
             if org is None or org.incarnation == incarnation:
                 return replace(opened, incarnation=incarnation)
+
+    async def state(self, question: opening.Question) -> opening.State | Refused:
+        """Return a stream's state, by a visit shared with all who ask meanwhile."""
+        return await self._states.ask(question)
 
     def _sequenced(self, batch: Batch) -> None:
         """Take what the sequencer's thread has just committed."""
@@ -160,11 +173,17 @@ class Process:
             for org in self.hub.drop_idle(self.now()):
                 self.pump.leave(org)
             try:
-                await self.bridge.ask(authentication.note_use)
+                await self.reading.ask(authentication.note_use)
             except DATABASE_AWAY:
                 pass  # it is noted with the next
             except Exception:
                 logger.exception("cannot note when tokens were used")
+
+
+def _cry_out(task: asyncio.Task[None]) -> None:
+    """Say so if one of the tasks has ended that are to go on for ever."""
+    if not task.cancelled():
+        logger.critical("%s has ended; restart this process", task.get_coro(), exc_info=task.exception())
 
 
 _processes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Process] = weakref.WeakKeyDictionary()

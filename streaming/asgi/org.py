@@ -171,16 +171,18 @@ class OrgHub:
             page = await self._bridge.call(
                 log.read, self.org, first=max(held.sequence, 1), limit=size, max_bytes=max_bytes
             )
-            size, max_bytes = conf.streaming.PAGE_ENTRIES, conf.streaming.PAGE_BYTES
             if self.ring is not ring:
                 return
-            if _continues(page, held):
-                news = page.entries if held.sequence == 0 else page.entries[1:]
-                if news:
-                    self._append(held, news)
-            else:
+            news = page.entries if held.sequence == 0 else page.entries[1:]
+            hole = not news and max_bytes is None and page.head.sequence > ring.head.sequence
+            if hole or not _continues(page, held):
                 self.replaced(page.head)
                 return
+            size, max_bytes = conf.streaming.PAGE_ENTRIES, conf.streaming.PAGE_BYTES
+            if news:
+                self._append(held, news)
+            else:
+                size, max_bytes = FEW, None  # one entry may be larger than what a page holds
             behind = page.head.sequence - ring.head.sequence
             if behind > conf.streaming.RING_ENTRIES:
                 self._start(await self._bridge.call(log.recent, self.org, limit=conf.streaming.RING_ENTRIES))

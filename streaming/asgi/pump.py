@@ -112,7 +112,9 @@ class Pump:
 
     def poke(self, org: str, head: int) -> None:
         """Tell the other processes that an org's log has grown."""
-        if self._breaker.closed and not self.embedded:
+        if not wire.is_org(org):
+            incidents.note(Incident.DAMAGED_ENTRY, "a row of the log names what is no org")
+        elif self._breaker.closed and not self.embedded:
             self._keep(self._send(org, poke_message(org, head)))
 
     # -- calls of the layer --------------------------------------------------------------------------------------------

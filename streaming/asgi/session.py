@@ -16,6 +16,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import CloseReason, Refused
 from streaming.core.event import iso_instant
 from streaming.core.filter import Filter
-from streaming.opening import Opening, Request, Standing
+from streaming.opening import Opening, Question, Request, Standing
 
 if TYPE_CHECKING:
     from streaming.asgi.lifespan import Process
@@ -40,6 +41,7 @@ logger = logging.getLogger("streaming.session")
 class Session:
     __slots__ = (
         "__weakref__",
+        "_awaits_state",
         "_begun",
         "_caught_up",
         "_connection_id",
@@ -103,6 +105,7 @@ class Session:
         self._caught_up = False
         self._ready = False
         self._held = False
+        self._awaits_state = False
         self._telling_state = False
         self._prelude: deque[bytes] = deque()
         self._reading: asyncio.Task[None] | None = None
@@ -148,9 +151,10 @@ class Session:
             retry=round(self._process.uniform(1000, 5000)),
         )
         self._prelude.append(hello)
-        if opening.reset:
-            self._tell_reset(opening)
         self._ready = self._begun = True
+        if opening.reset:
+            self._tell_reset(opening.reset)
+            self._resetting = asyncio.create_task(self._guarded(self._tell_state()))
         self._process.wheel.schedule(self, self._next_tick())
         self.flush()
 
@@ -161,20 +165,32 @@ class Session:
         self._target = opening.head.sequence
         self._replayed = 0
         self._caught_up = False
-        self._org.on_head(opening.head, reached=0)
         self.version += 1
         self._held = False
         if self._org.rights_moved(self._user, since=opening.head.sequence):
             self._hold()
 
-    def _tell_reset(self, opening: Opening) -> None:
-        assert opening.reset is not None
-        logger.info("stream reset (%s)", opening.reset.value, extra={"org": self.request.org})
+    def _tell_reset(self, reason: ResetReason) -> None:
+        logger.info("stream reset (%s)", reason.value, extra={"org": self.request.org})
         self._shown = None
-        self._telling_state = True
-        blocks = [sse.control("stream.reset", {"reason": opening.reset.value})]
-        blocks += (sse.block(event=event.type, data=event.data) for event in opening.state)
-        self._prelude.extend(_joined(blocks, conf.streaming.WRITE_BYTES))
+        self._awaits_state = True
+        self._prelude.append(sse.control("stream.reset", {"reason": reason.value}))
+
+    async def _tell_state(self) -> None:
+        """Send the state, read under the rights that hold when it has been read; then go on behind its head."""
+        while True:
+            chosen = self._filter
+            found = await self._process.state(Question(request=self.request, filter=chosen))
+            if isinstance(found, Refused):
+                self._lose_right()
+                return
+            if found.standing.filter == chosen == self._filter:
+                break
+            self._adopt(found.standing)
+        self._prelude.extend(found.writes)
+        self._awaits_state = False
+        self._telling_state = bool(self._prelude)
+        self.flush()
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
@@ -192,12 +208,9 @@ class Session:
     def _next(self) -> bytes | None:
         """Compose one write: what was prepared, the end of the replay, or a stretch of the log."""
         if self._prelude:
-            body = self._prelude.popleft()
-            if not self._prelude:
-                self._telling_state = False
-                if self._at_target():
-                    body += self._tell_caught_up()
-            return body
+            return self._next_prepared()
+        if self._awaits_state:
+            return None
         while not self._at_target():
             stop = self._target if not self._caught_up else _NO_END
             chunk = self._org.chunk(self._filter, self._position.sequence + 1, stop)
@@ -215,6 +228,14 @@ class Session:
             if body:
                 return body
         return self._tell_caught_up()
+
+    def _next_prepared(self) -> bytes:
+        body = self._prelude.popleft()
+        if not self._prelude and not self._awaits_state:
+            self._telling_state = False
+            if self._at_target():
+                body += self._tell_caught_up()
+        return body
 
     def _at_target(self) -> bool:
         return not self._caught_up and self._position.sequence >= self._target
@@ -385,26 +406,33 @@ class Session:
         """Tell the client that its history is void, then the state, then go on behind the new head."""
         if self._ending or not self._ready:
             return  # an opening that is under way is repeated by whoever asked for it
-        self._ready = False
+        self._ready = self._awaits_state = self._telling_state = False
         self._prelude.clear()
-        self._resetting = asyncio.create_task(self._reset(reason))
+        if self._resetting is not None:
+            self._resetting.cancel()  # the state of a log that is no more
+        self._resetting = asyncio.create_task(self._guarded(self._reset(reason)))
 
     async def _reset(self, reason: ResetReason) -> None:
+        opening = await self._process.visit(replace(self.request, cursor=None, reset=reason))
+        if isinstance(opening, Refused):
+            self._lose_right()
+            return
+        self._take(opening, opening.head.cursor)
+        self._tell_reset(reason)
+        self._ready = True
+        self.flush()
+        await self._tell_state()
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what reads the state; where that fails, the client is to come again."""
         try:
-            opening = await self._process.visit(replace(self.request, cursor=None, reset=reason))
-            if isinstance(opening, Refused):
-                self._lose_right()
-                return
+            await work
         except Exception as error:
             logger.warning("cannot read the state after a reset: %s", error, extra={"org": self.request.org})
             self.close(CloseReason.UNAVAILABLE)
-            return
         finally:
-            self._resetting = None
-        self._take(opening, opening.head.cursor)
-        self._tell_reset(opening)
-        self._ready = True
-        self.flush()
+            if asyncio.current_task() is self._resetting:
+                self._resetting = None
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -485,17 +513,3 @@ def farewell(reason: CloseReason, retry_ms: int) -> bytes:
     """Encode the last block of a stream."""
     data = {"reason": reason.value, "reconnect": reason.reconnect, "retryMs": retry_ms}
     return sse.control("stream.closing", data, retry=retry_ms)
-
-
-def _joined(blocks: list[bytes], limit: int) -> list[bytes]:
-    """Join blocks into writes of at most `limit` bytes, a single larger block apart."""
-    writes: list[bytes] = []
-    parts: list[bytes] = []
-    size = 0
-    for block in blocks:
-        if parts and size + len(block) > limit:
-            writes.append(b"".join(parts))
-            parts, size = [], 0
-        parts.append(block)
-        size += len(block)
-    return [*writes, b"".join(parts)]

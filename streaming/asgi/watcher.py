@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -21,7 +22,10 @@ SHARE = 0.05
 """The most of its time that asking may take; the pause is stretched accordingly."""
 
 LONGEST = 5.0
-"""But never beyond this: one slow answer must not make the process deaf."""
+"""But never beyond this."""
+
+RECENT = 4
+"""What asking costs is the least of so many answers: a single slow one must not make the process deaf."""
 
 
 NOBODY = "_"
@@ -44,13 +48,14 @@ class Watcher:
         self.database_ok = True
 
     async def run(self) -> None:
-        cost = 0.0
+        costs: deque[float] = deque([0.0], maxlen=RECENT)
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(max(self._pause(), min(cost / SHARE, LONGEST)))
+            await asyncio.sleep(max(self._pause(), min(min(costs) / SHARE, LONGEST)))
             started = loop.time()
             try:
-                cost = loop.time() - started if await self.ask() else 0.0
+                answered = await self.ask()
+                costs.append(loop.time() - started if answered else 0.0)
             except Exception:
                 logger.exception("cannot follow the heads")  # one org's trouble; the others are asked for again
 

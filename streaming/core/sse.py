@@ -7,6 +7,7 @@ is), and an id or event name with CR, LF or NUL is refused, because both would b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from streaming.core.wire import canonical
 
@@ -53,3 +54,17 @@ def _field(text: str) -> bytes:
     if _BREAKS.search(text):
         raise ValueError("an id, event or comment cannot hold CR, LF or NUL")
     return text.encode()
+
+
+def joined(blocks: Iterable[bytes], *, limit: int) -> list[bytes]:
+    """Join blocks into writes of at most `limit` bytes, a single larger block apart."""
+    writes: list[bytes] = []
+    parts: list[bytes] = []
+    size = 0
+    for block in blocks:
+        if parts and size + len(block) > limit:
+            writes.append(b"".join(parts))
+            parts, size = [], 0
+        parts.append(block)
+        size += len(block)
+    return [*writes, b"".join(parts)] if parts else writes

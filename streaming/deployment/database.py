@@ -12,8 +12,9 @@ from streaming.deployment.rule import Rule
 
 PATIENCE = 5.0
 """The longest that a request should wait for a connection."""
-OTHERS = 3
-"""Connections besides BRIDGE_THREADS: the sequencer's, the watcher's, and one for Django's own requests."""
+OTHERS = 8
+"""Connections besides BRIDGE_THREADS: the sequencer's, the watcher's, two for polls and snapshots, four for Django's
+own requests, each of which holds one until its answer has been sent."""
 
 
 def _settings() -> dict[str, Any]:

@@ -113,9 +113,10 @@ TABLE = (
     ),
     # redline: the project
     Row(files="redline/__init__.py", only=PURE),
-    Row(files="redline/settings.py", may=("redline.channel_layer", "redline.database")),
-    Row(files="redline/channel_layer.py", may=("streaming.redis",)),
-    Row(files="redline/database.py"),
+    Row(files="redline/settings.py", may=("redline.addresses", "redline.channel_layer", "redline.database")),
+    Row(files="redline/addresses.py", only=PURE),
+    Row(files="redline/channel_layer.py", may=("redline.addresses", "streaming.redis")),
+    Row(files="redline/database.py", may=("redline.addresses",)),
     Row(files="redline/urls.py", may=("redline.*", "redline.*.urls", "streaming.urls")),
     Row(files="redline/asgi.py", may=("redline.*", "streaming.asgi.*")),
     Row(files="redline/access.py", may=("streaming", "streaming.access", "redline.workspaces.services", *WORKSPACES)),

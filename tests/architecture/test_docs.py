@@ -10,7 +10,7 @@ from streaming.conf import Settings
 from tests.environment import ROOT, is_project_variable
 
 ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|", re.MULTILINE)
-READERS = {"setting", "number", "whole", "interval", "names", "networks", "flag", "matching", "parsed"}
+READERS = {"setting", "number", "whole", "interval", "names", "networks", "flag", "matching", "parsed", "url"}
 """The functions of `redline/settings.py` whose first argument is the name of a variable."""
 DJANGO_ONLY = {"DJANGO_SETTINGS_MODULE"}
 

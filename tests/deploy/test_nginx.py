@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from streaming import conf
 from tests.acceptance.house import Member, headlines
 from tests.browser import chromium
+from tests.deploy.files import read
 from tests.deploy.host import Host
 from tests.sse_client import SSE
 from tests.sse_parser import Block, SSEParser
@@ -269,6 +272,36 @@ async def test_a_body_that_is_too_large_is_refused_by_the_application_in_its_own
     async with browser(host) as client:
         answer = await client.post("/v1/vendors", headers=member.headers, json={"name": "x" * 100_000})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too-large")
+
+
+def patience() -> int:
+    """Return after how many seconds without a word nginx gives a worker up."""
+    (seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", read("nginx.conf"))
+    return int(seconds)
+
+
+def test_a_worker_that_is_only_quiet_is_not_given_up() -> None:
+    heartbeat, poll = conf.streaming.EVENT_STREAM_HEARTBEAT_INTERVAL_MS / 1000, 25
+    assert 2 * max(heartbeat, poll) < patience() <= 60
+
+
+@pytest.mark.long
+@pytest.mark.timeout(180)
+async def test_a_frozen_worker_does_not_keep_its_clients(host: Host) -> None:
+    member = await host.owner()
+    async with stream(host, member) as one:
+        await one.next(event="stream.caught_up")
+        for worker in host.workers:
+            worker.process.freeze()
+        begun = time.monotonic()
+        try:
+            await one.rest(timeout=patience() + 30)
+        finally:
+            for worker in host.workers:
+                worker.process.thaw()
+    took = time.monotonic() - begun
+    print(f"let go after {took:.0f} s")
+    assert took < patience() + 5, f"let go after {took:.0f} s"
 
 
 async def test_a_request_that_finds_a_worker_gone_is_answered_by_the_other(host: Host) -> None:

@@ -60,9 +60,10 @@ def test_spoiled_it_does_not() -> None:
 
 
 @pytest.mark.servers
-def test_the_redline_command_gives_a_command_what_the_services_have(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_the_redline_command_gives_a_command_what_the_services_have(tmp_path: Path, end: str) -> None:
     settings_file = tmp_path / "env"
-    settings_file.write_text("# a comment\nSECRET_KEY=a=b&c\nDEBUG=maybe\n")
+    settings_file.write_text(f"# a comment\nSECRET_KEY=a=b&c\nDEBUG=maybe{end}")
     script = read(
         "redline",
         {

@@ -97,7 +97,7 @@ def test_the_scheduler_runs_and_ends_within_the_patience_of_its_unit(on_postgres
     unit = Unit("redline-scheduler.service")
     scheduler = unit.process({**on_postgres, "SCHEDULER_CADENCE_SECONDS": "10"})
     scheduler.spawn()
-    scheduler.wait_until(lambda: bool(scheduler.family()[0].threads()[1:]), within=20, what="its threads work")
+    scheduler.wait_for_output("looking for due vendors", within=20)
     assert scheduler.terminate(within=unit.patience) == 0, scheduler.tail()
 
 

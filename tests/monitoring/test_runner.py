@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
 
 from redline.monitoring import claims, publishing, records, runner
 from redline.monitoring.models import (
@@ -117,6 +118,22 @@ def test_an_inactive_policy_and_one_of_another_org_decide_nothing(vendor: Vendor
     site.write("terms", SHORTER)
     run(vendor)
     assert ChangeReport.objects.get().severity == "P2"
+
+
+@pytest.mark.any_database
+def test_no_connection_to_the_database_is_held_while_a_page_is_fetched(vendor: Vendor, site: Site) -> None:
+    run(vendor)
+    held = []
+    serve = site.web.script
+
+    def look(handler: BaseHTTPRequestHandler) -> None:
+        held.append(mine.connection is not None)
+        serve(handler)
+
+    site.web.script = look
+    mine = connections["default"]  # this thread's, which runs the vendor; the server's thread looks on
+    assert run(vendor).status == "completed"
+    assert held == [False]
 
 
 def test_a_page_that_has_not_changed_costs_a_304_and_changes_nothing(vendor: Vendor, site: Site) -> None:

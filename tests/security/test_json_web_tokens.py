@@ -170,13 +170,31 @@ async def test_while_the_issuer_hangs_nobody_waits_but_whose_key_is_missing(plac
                         async with asyncio.timeout(1), house.open(path=path, headers=bearer(token)) as answered:
                             assert answered.status == expected, (path, token)
                         logins += 1
-            assert set(await asyncio.gather(*waiting)) == {401}, "3 s, and no key has come"
+            assert set(await asyncio.gather(*waiting)) == {503}, "3 s, and no key has come"
             pauses = [after.at - before.at for before, after in itertools.pairwise(await beating)]
         print(
             f"{house.kind}: {logins} other logins while the issuer hung, heartbeats {[f'{one:.2f}' for one in pauses]}"
         )
         assert logins >= 8
         assert max(pauses) <= HEARTBEAT + 0.5, f"{pauses}"
+        assert it.fetches == 1
+
+
+async def test_while_no_key_can_be_had_a_token_that_needs_one_is_told_to_come_again(place: Place) -> None:
+    with issuer() as it, House(place.house.kind, env=trusting(it)) as house:
+        owner = await house.owner()
+        it.answer = lambda handler: answer(handler, b"{}", 503)
+        token = signed(owner.user)
+        for path in ("/v1/stream", "/v1/events", "/v1/vendors"):
+            async with house.open(path=path, headers=bearer(token)) as refused:
+                assert refused.status == 503, path
+                assert 3 <= int(refused.headers["retry-after"]) <= 6
+                assert (await refused.json())["error"]["code"] == "stream-unavailable"
+            assert await status(house, shared(owner.user), path) == 200
+            assert await status(house, "a.b.c", path) == 401
+        async with house.open(headers=bearer(token), refusal="stream") as told_in_band:
+            assert told_in_band.status == 200
+            assert told(await told_in_band.next(event="stream.closing"))["reason"] == "unavailable"
         assert it.fetches == 1
 
 

@@ -180,3 +180,22 @@ async def test_who_waits_behind_a_database_that_is_away_is_told_with_the_first(b
     assert answers.batches == [[0]]
     answers.raises = None
     assert await coalescer.ask(4) == 8
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+async def test_a_bridge_that_keeps_its_connection_does_until_that_has_failed() -> None:
+    def which(statement: str = "SELECT pg_backend_pid()") -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return int(cursor.fetchone()[0])
+
+    bridge = Bridge(1, keeps=True)
+    try:
+        first = await bridge.call(which)
+        assert await bridge.call(which) == first
+        with pytest.raises(OperationalError):
+            await bridge.call(which, "SELECT 1 FROM pg_terminate_backend(pg_backend_pid())")
+        assert await bridge.call(which) != first
+    finally:
+        bridge.close()

@@ -122,3 +122,41 @@ def test_a_time_out_that_would_end_every_stream_is_refused_with_one_line() -> No
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "--http-timeout would end every stream after that time; leave it out."
     assert "Traceback" not in done.stderr
+
+
+async def test_an_answer_that_failed_in_the_middle_is_cut_and_others_are_reaped_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Channel:
+        cut = False
+
+        def abortConnection(self) -> None:  # noqa: N802 - Twisted's
+            self.cut = True
+
+    class Protocol:
+        _response_started = True
+
+        def __init__(self) -> None:
+            self.channel = Channel()
+
+        def handle_exception(self, error: Exception) -> None:
+            raise ValueError("HTTP response has already been started")
+
+    async def fail() -> None:
+        raise RuntimeError("in the middle")
+
+    later: list[Any] = []
+    monkeypatch.setattr("daphne.server.reactor.callLater", lambda *args: later.append(args), raising=False)
+    server = Server(application=None, endpoints=["tcp:port=0"])
+    failed, gone = Protocol(), Protocol()
+    tasks = [asyncio.create_task(fail()), asyncio.create_task(asyncio.sleep(0))]
+    await asyncio.wait(tasks)
+    server.connections = {
+        failed: {"application_instance": tasks[0]},
+        gone: {"application_instance": tasks[1], "disconnected": 1.0},
+    }
+    server.application_checker()
+    assert failed.channel.cut
+    assert gone not in server.connections
+    assert later == [(1, server.application_checker)], "it goes on looking"
+    assert "in the middle of its answer" in caplog.text

@@ -337,3 +337,13 @@ async def test_without_any_layer_there_is_nothing_to_do(world: World, settings: 
     assert pump.embedded
     assert pump.state is State.HEALTHY
     channel_layers.backends.clear()
+
+
+async def test_a_damaged_name_of_an_org_is_no_failure_of_the_layer(pump: Pump, layer: Layer) -> None:
+    before = incidents.counted(Incident.DAMAGED_ENTRY)
+    calls = len(layer.calls)
+    pump.poke("bad org", 3)
+    await asyncio.sleep(0.05)
+    assert pump.state is State.HEALTHY
+    assert "group_send" not in layer.calls[calls:]
+    assert incidents.counted(Incident.DAMAGED_ENTRY) == before + 1

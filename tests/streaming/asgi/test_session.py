@@ -611,19 +611,18 @@ class frozen_watcher:  # noqa: N801 - reads as the condition that it is
     async def __aenter__(self) -> None:
         self._ask, self._spread = self._process.watcher.ask, self._process._spread
 
+        idle = asyncio.Event()
+
         async def nothing() -> None:
-            return None
+            idle.set()
 
         self._process.watcher.ask = nothing  # type: ignore[method-assign]
         self._process._spread = lambda batch: None  # type: ignore[method-assign]
-        # An answer that was under way already would tell of it all the same.
-        self._on_heads = self._process.hub.on_heads
-        self._process.hub.on_heads = lambda reached, heads: None  # type: ignore[method-assign]
+        await idle.wait()  # an answer that was under way would tell of it all the same
 
     async def __aexit__(self, *_: object) -> None:
         self._process.watcher.ask = self._ask  # type: ignore[method-assign]
         self._process._spread = self._spread  # type: ignore[method-assign]
-        self._process.hub.on_heads = self._on_heads  # type: ignore[method-assign]
 
 
 async def test_a_log_replaced_while_a_session_opens_is_opened_anew(world: World) -> None:

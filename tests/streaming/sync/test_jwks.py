@@ -58,7 +58,9 @@ def site(it: Issuer) -> Site:
 
 def test_the_first_look_begins_a_fetch_and_the_next_finds_the_key(site: Site) -> None:
     assert site.it.fetches == 0
+    assert not site.keys.usable
     assert not site.knows("rsa-1")
+    assert site.keys.usable
     assert site.knows("rsa-1")
     assert site.knows("ec-1")
     assert site.it.fetches == 1
@@ -88,11 +90,13 @@ def test_a_host_that_hangs_is_given_up(site: Site) -> None:
     assert not site.knows("rsa-1")
 
 
-def test_a_host_that_drips_is_given_up_all_the_same(site: Site) -> None:
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])
+def test_a_host_that_drips_is_given_up_all_the_same(site: Site, begins: bytes) -> None:
     ended = threading.Event()
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         try:
+            handler.wfile.write(begins)
             for byte in itertools.repeat(b"H"):
                 if ended.wait(0.1):
                     return
@@ -195,7 +199,9 @@ def test_the_keys_stay_for_an_hour_while_the_host_is_away(site: Site, away: Any)
         assert site.knows("rsa-1"), f"{away.__name__}: gone after {minutes} min"
     asked = site.it.fetches
     assert asked == 4, f"{asked} fetches: one at first, one at each look later"
+    assert site.keys.usable
     site.now = begun + 3_601
+    assert not site.keys.usable
     assert not site.knows("rsa-1")
     site.it.answer = site.it.publish
     site.now += 30

@@ -21,9 +21,10 @@ from redline.workspaces.models import Org
 from streaming import authentication, jwt
 from streaming.access import Access
 from streaming.authentication import Credential, Identity, find, identify_many, verify_many
-from streaming.rest import StreamAuthentication
+from streaming.rest import IssuerAway, StreamAuthentication
 from tests.attacks import ATTACKS, hmac_by, public_pem
 from tests.issuer import AUDIENCE, NAME, SECRET, Issuer, assembled, claims, issuer, shared, signed
+from tests.monitoring.scripted_web import answer
 from tests.people import settle
 from tests.streaming.sync.conftest import House
 
@@ -190,6 +191,26 @@ def test_rest_takes_it_too_and_waits_for_its_key(settings: Settings, house: Hous
     assert found[0] == member(house)
 
 
+def test_rest_refuses_nobody_for_good_while_his_issuer_is_away(settings: Settings, house: House) -> None:
+    with issuer() as it:
+        configure(settings, **it.settings())
+        it.answer = lambda handler: answer(handler, b"{}", 503)
+        for credential in (signed(member(house).pk), signed(member(house).pk, kid="ec-1"), signed("nobody", exp=1)):
+            with pytest.raises(IssuerAway) as refused:
+                StreamAuthentication().authenticate(requested(credential))
+            assert (refused.value.status_code, refused.value.get_codes()) == (503, "stream-unavailable")
+        assert StreamAuthentication().authenticate(requested(shared(member(house).pk))) is not None, (
+            "needs no key of his"
+        )
+        for credential in (shared(member(house).pk, secret="x" * 32), "a.b.c", "rl_x"):
+            with pytest.raises(AuthenticationFailed):
+                StreamAuthentication().authenticate(requested(credential))
+
+
+def requested(token: str) -> Request:
+    return Request(APIRequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
+
+
 def test_rest_refuses_a_bad_one(settings: Settings, house: House) -> None:
     configure(settings)
     request = Request(APIRequestFactory().get("/v1/vendors", headers={"Authorization": "Bearer a.b.c"}))
@@ -352,5 +373,5 @@ def test_by_default_a_subject_is_a_primary_key(house: House) -> None:
 
 def test_a_project_chooses_whether_it_takes_such_tokens(settings: Settings) -> None:
     configure(settings, AUTHENTICATION=["streaming.authentication.BearerToken"])  # type: ignore[arg-type]
-    assert list(authentication.kinds()) == ["bearer"]
+    assert list(authentication.kinds()) == ["bearer", "held"]
     assert presented(authorization="Bearer a.b.c") == ("bearer", "a.b.c")

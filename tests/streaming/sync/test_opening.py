@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,15 +13,18 @@ from redline.monitoring.models import ChangeReport, Entitlement
 from redline.monitoring.streams import ChangeDetected, EntitlementsChanged, org_feed
 from redline.workspaces.models import Membership, User
 from streaming import access, log
-from streaming.core.cursor import Cursor, ResetReason
+from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.errors import Refused
-from streaming.core.filter import Scope
+from streaming.core.filter import Filter, Scope
 from streaming.core.rights import EVERYTHING, Rights
-from streaming.opening import Opening, Request, state, visit
+from streaming.opening import Opening, Question, Request, Standing, State, states, visit
+from tests.sse_parser import SSEParser
 from tests.streaming.sync.conftest import House
 from tests.streaming.sync.sample import bearer, commit, new_org
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def ask(house: House, role: str = "owner", **values: Any) -> Request:
@@ -36,13 +40,39 @@ def ask(house: House, role: str = "owner", **values: Any) -> Request:
     return Request(**wanted, credential=bearer(wanted["user"], wanted["org"]))
 
 
-def opened(request: Request) -> Opening:
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    type: str | None
+    data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    head: Head
+    reset: ResetReason | None
+    standing: Standing
+    state: list[Told]
+
+
+def opened(request: Request) -> Start:
     """Open as a serving process does: the state is read after the visit, where one is due."""
     (result,) = visit([request])
     assert isinstance(result, Opening)
-    if result.reset is None or not request.snapshot:
-        return result
-    return replace(result, state=state(request, result.standing.filter))
+    told = state(request, result) if result.reset else []
+    return Start(head=result.head, reset=result.reset, standing=result.standing, state=told)
+
+
+def state(request: Request, opening: Opening) -> list[Told]:
+    (found,) = states([Question(request=request, filter=opening.standing.filter)])
+    assert isinstance(found, State)
+    blocks = SSEParser().feed(b"".join(found.writes), at=0.0)
+    return [Told(type=one.event, data=one.data or "") for one in blocks]
+
+
+def opened_filter(request: Request) -> Filter:
+    (result,) = visit([request])
+    assert isinstance(result, Opening)
+    return result.standing.filter
 
 
 def refused(request: Request) -> Refused:
@@ -54,7 +84,7 @@ def refused(request: Request) -> Refused:
 def test_without_a_cursor_a_connection_starts_at_the_head_and_gets_no_state(house: House) -> None:
     commit(house.org.pk, range(3))
     start = opened(ask(house))
-    assert (start.head, start.reset, start.state) == (log.head(house.org.pk), None, ())
+    assert (start.head, start.reset, start.state) == (log.head(house.org.pk), None, [])
     assert start.standing.filter.types == org_feed.types
 
 
@@ -62,7 +92,7 @@ def test_a_good_cursor_resumes(house: House) -> None:
     commit(house.org.pk, range(3))
     cursor = log.read(house.org.pk, first=2, limit=1).entries[0].cursor
     start = opened(ask(house, cursor=cursor))
-    assert (start.reset, start.state) == (None, ())
+    assert (start.reset, start.state) == (None, [])
 
 
 def test_each_bad_cursor_is_told_why_and_gets_the_state(house: House, settings: Settings) -> None:
@@ -89,10 +119,38 @@ def test_a_session_whose_log_was_replaced_gets_the_state_whatever_its_cursor(hou
     assert len(start.state) == 1
 
 
-def test_a_request_that_wants_no_state_gets_none(house: House) -> None:
-    Entitlement.objects.create(org=house.org)
-    start = opened(ask(house, cursor=Cursor("beef", 0, "00000000"), snapshot=False))
-    assert (start.reset, start.state) == (ResetReason.EPOCH, ())
+def test_those_who_may_see_the_same_share_one_reading_of_the_state(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def snapshot(org: str, rights: Rights) -> Any:
+        read.append(org)
+        return [EntitlementsChanged(compliance_pack=True, auditor_portal=False, changed_at=NOW)]
+
+    monkeypatch.setattr(org_feed, "snapshot", snapshot)
+    asked = [
+        Question(request=(request := ask(house, role, **kind)), filter=opened_filter(request))
+        for role in ("owner", "admin", "member", "member")
+        for kind in ({}, {"types": frozenset({"change.detected"})})
+    ]
+    found = states(asked)
+    assert len(read) == len({one.filter for one in asked}) < len(asked)
+    assert all(isinstance(one, State) for one in found)
+
+
+def test_a_right_that_is_taken_while_the_state_is_read_is_gone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state may hold what came after the revocation, and no entry may have told of that yet."""
+    request = ask(house, "member")
+    chosen = opened_filter(request)
+
+    def snapshot(org: str, rights: Rights) -> Any:
+        Membership.objects.filter(user=house.users["member"]).delete()
+        return []
+
+    monkeypatch.setattr(org_feed, "snapshot", snapshot)
+    (found,) = states([Question(request=request, filter=chosen)])
+    assert isinstance(found, Refused)
 
 
 def test_a_foreign_org_is_refused_like_one_that_does_not_exist(house: House) -> None:
@@ -146,7 +204,8 @@ def test_what_happens_while_the_state_is_read_has_a_later_sequence(
 
     def late(members: Any) -> Any:
         rights = granted(members)
-        ChangeReport.objects.create(org=house.org, vendor=house.vendor, severity="P1", headline="late")
+        if not ChangeReport.objects.exists():
+            ChangeReport.objects.create(org=house.org, vendor=house.vendor, severity="P1", headline="late")
         return rights
 
     monkeypatch.setattr(access.current(), "rights_of_many", late)
@@ -177,7 +236,7 @@ def test_the_state_is_filtered_by_rights(house: House, monkeypatch: pytest.Monke
 
 def test_a_stream_without_a_state_has_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(org_feed, "snapshot", None)
-    assert opened(ask(house, reset=ResetReason.EPOCH)).state == ()
+    assert opened(ask(house, reset=ResetReason.EPOCH)).state == []
 
 
 def test_a_state_event_that_is_too_large_goes_out_thin(house: House, settings: Settings) -> None:

@@ -7,6 +7,7 @@ within three seconds: runs under way finish, or are recorded as failed and are d
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import signal
 import threading
@@ -23,6 +24,8 @@ from redline.monitoring.models import Run, RunStatus, Vendor
 from redline.monitoring.scheduling import Scheduler
 from redline.workspaces import selectors
 from streaming.management.command import OneLineCommand
+
+logger = logging.getLogger("redline.scheduler")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,6 +47,7 @@ class Command(OneLineCommand):
                     scheduler.run_once(stopped.is_set)
                 else:
                     scheduler.start()
+                    logger.info("looking for due vendors")
                     _watch(scheduler, stopped, status)
             finally:
                 scheduler.stop()
