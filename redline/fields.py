@@ -85,6 +85,18 @@ class Whole(serializers.IntegerField):
         return data
 
 
+class Milliseconds(serializers.FloatField):
+    """A time as a browser measures it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=MAX_WHOLE, **kwargs)
+
+    def to_internal_value(self, data: Any) -> float:
+        if not isinstance(data, int | float) or isinstance(data, bool):
+            self.fail("invalid")
+        return float(data)
+
+
 class WebAddress(Text):
     """An http or https URL."""
 

@@ -8,6 +8,7 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("v1/", include("redline.monitoring.urls")),
+    path("api/v1/", include("redline.workspaces.urls")),
     path("", include("redline.dashboard.urls")),
 ]
 

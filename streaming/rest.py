@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from streaming import jwt, sequencer
+from streaming import conf, jwt, sequencer
 from streaming.authentication import CHALLENGE, Identity, find, identify_many, kinds, note_use
 
 
@@ -43,10 +43,23 @@ class StreamAuthentication(authentication.BaseAuthentication):
                 return None
             raise exceptions.AuthenticationFailed("Sign in, or send a valid token.", code="unauthenticated")
         if credential.cookie:
-            authentication.SessionAuthentication().enforce_csrf(request)
+            self.check_page(request)
         if not sequencer.is_serving():
             note_use()
         return identity.user, identity
 
+    def check_page(self, request: Request) -> None:
+        """Refuse what a foreign page sends with the user's cookie."""
+        authentication.SessionAuthentication().enforce_csrf(request)
+
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE["WWW-Authenticate"]
+
+
+class BeaconAuthentication(StreamAuthentication):
+    """For what a page sends by `sendBeacon`, which carries no CSRF token: the browser itself says whose page it is."""
+
+    def check_page(self, request: Request) -> None:
+        listed = request.headers.get("Origin", "") in conf.streaming.STREAM_ALLOWED_ORIGINS
+        if not listed and request.headers.get("Sec-Fetch-Site") != "same-origin":
+            raise exceptions.PermissionDenied("This comes from no page of ours.")

@@ -327,8 +327,8 @@ class OrgHub:
     async def read_page(self, sequence: int) -> bool:
         """Bring the page that holds `sequence`; False where the log no longer has it."""
         ring = self.ring
-        if ring is None:
-            return True
+        if ring is None or self._pages.find(self.org, ring.head.epoch, sequence) is not None:
+            return True  # also where somebody else's read has brought it meanwhile
         page = await self._pages.read(self.org, ring.head.epoch, sequence)
         return any(entry.sequence == sequence for entry in page.entries)
 

@@ -163,6 +163,10 @@ TABLE = (
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN[:2], "redline.workspaces.services", "redline.{app}.pipeline.*"),
     ),
     Row(files="redline/{app}/streams.py", may=(*WORKSPACES, *DOOR, *OWN[:2])),
+    Row(
+        files="redline/workspaces/api.py",
+        may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.telemetry", "streaming.rest"),
+    ),
     Row(files="redline/{app}/api.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.services")),
     Row(files="redline/{app}/admin.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN)),
     Row(files="redline/{app}/views.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.services")),

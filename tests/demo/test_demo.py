@@ -76,6 +76,7 @@ async def test_changes_are_real_and_their_actions_arrive(demo: RunningDemo) -> N
 
 
 @pytest.mark.timeout(200)
+@pytest.mark.long
 async def test_a_page_that_is_away_fails_its_run_and_says_nothing_in_the_terminal(demo: RunningDemo) -> None:
     headers = {"Authorization": f"Bearer {demo.token}"}
     async with SSE.open(f"{demo.url}/v1/stream?types=run.stage", headers=headers) as stream:

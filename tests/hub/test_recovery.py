@@ -136,3 +136,18 @@ async def test_a_token_that_ends_is_replaced_without_a_gap(stage: Stage) -> None
     assert stage.polls() == []
     await stage.streams(1)
     assert not any(token in url for token in tokens for url in stage.requests)
+
+
+async def test_with_a_ticket_a_page_opens_its_stream_and_with_the_servers_token_it_comes_back(stage: Stage) -> None:
+    await stage.context.add_cookies([{"name": "csrftoken", "value": "a" * 32, "url": stage.server.url}])
+    page = await stage.page(auth={"ticket": True})
+    cursors = await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 3")
+    await asyncio.to_thread(stage.server.kill)
+    cursors += await stage.emit(3)
+    await asyncio.to_thread(stage.server.start)
+    await stage.until(page, "seen.ids.length === 6 && hub.health.status === 'healthy'", within=45)
+    assert await stage.seen(page) == cursors
+    opened = [url for url in stage.requests if "/v1/stream?" in url]
+    assert "ticket=rlt_" in opened[0]
+    assert any("token=rlr_" in url for url in opened[1:]), opened

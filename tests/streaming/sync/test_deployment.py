@@ -53,7 +53,7 @@ class Site:
 
     def database(self, url: str, **values: Any) -> None:
         """Have the checks see a database as the project's settings would make it; `pool` changes its pool alone."""
-        made = database(url, pool_size=10)
+        made = database(url, pool_size=20)
         if "pool" in values:
             made["OPTIONS"]["pool"] = values.pop("pool")
         defaults = {"ATOMIC_REQUESTS": False, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
@@ -72,7 +72,7 @@ def prepared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def pool(**values: Any) -> dict[str, Any]:
-    return {"min_size": 1, "max_size": 10, "timeout": 2.0, **values}
+    return {"min_size": 1, "max_size": 20, "timeout": 2.0, **values}
 
 
 def core(**host: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ SPOILED: list[tuple[str, Callable[[Site], object]]] = [
     ("E021", lambda one: one.database(POSTGRES, pool=None)),
     ("E022", lambda one: one.database(POSTGRES, pool=pool(max_size=6))),
     ("E022", lambda one: one.database(POSTGRES, pool={"timeout": 2})),
-    ("E022", lambda one: one.streaming(BRIDGE_THREADS=8)),
+    ("E022", lambda one: one.streaming(BRIDGE_THREADS=13)),
     ("W023", lambda one: one.database(POSTGRES, CONN_HEALTH_CHECKS=False)),
     ("W024", lambda one: one.database(POSTGRES, pool=pool(timeout=30))),
     ("E025", lambda one: setattr(one.settings, "ALLOWED_HOSTS", ["a.example", "*"])),
@@ -130,7 +130,7 @@ IN_ORDER: list[Callable[[Site], object]] = [
     lambda one: one.database("sqlite:///x"),
     lambda one: one.database("sqlite:///x", OPTIONS={"transaction_mode": "IMMEDIATE", "init_command": FULL + WAL}),
     lambda one: one.database("sqlite:///x", CONN_MAX_AGE=None),
-    lambda one: one.database(POSTGRES, pool=pool(min_size=7, max_size=None)),
+    lambda one: one.database(POSTGRES, pool=pool(min_size=12, max_size=None)),
     lambda one: one.streaming(STREAM_ALLOWED_ORIGINS=["https://a.example"], TRUSTED_PROXIES=["10.0.0.0/8", "unix"]),
     lambda one: one.layer("redis+pubsub://h", symmetric_encryption_keys=["k" * 32]),
     lambda one: one.streaming(JWT_SECRET="s" * 32, BRIDGE_THREADS=7, **ISSUED),
