@@ -163,6 +163,7 @@ TABLE = (
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN[:2], "redline.workspaces.services", "redline.{app}.pipeline.*"),
     ),
     Row(files="redline/{app}/streams.py", may=(*WORKSPACES, *DOOR, *OWN[:2])),
+    Row(files="redline/workspaces/telemetry.py"),
     Row(
         files="redline/workspaces/api.py",
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.telemetry", "streaming.rest"),
