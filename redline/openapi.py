@@ -34,6 +34,7 @@ class EnvelopeShape(serializers.Serializer[Any]):
 
 class BearerToken(OpenApiAuthenticationExtension):
     target_class = "streaming.rest.StreamAuthentication"
+    match_subclasses = True
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
