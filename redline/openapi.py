@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -34,11 +35,19 @@ class EnvelopeShape(serializers.Serializer[Any]):
 
 class BearerToken(OpenApiAuthenticationExtension):
     target_class = "streaming.rest.StreamAuthentication"
-    match_subclasses = True
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "description": "An API token `rl_…`, or a JWT."}
+
+
+class Beacon(OpenApiAuthenticationExtension):
+    target_class = "streaming.rest.BeaconAuthentication"
+    name = "page"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        said = "The session of a page of ours, as the browser itself says whose page it is; or a token."
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": said}
 
 
 class InlineChoice(OpenApiSerializerFieldExtension):
