@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -41,15 +40,6 @@ class BearerToken(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "An API token `rl_…`, or a JWT."}
 
 
-class Beacon(OpenApiAuthenticationExtension):
-    target_class = "streaming.rest.BeaconAuthentication"
-    name = "page"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        said = "The session of a page of ours, as the browser itself says whose page it is; or a token."
-        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": said}
-
-
 class InlineChoice(OpenApiSerializerFieldExtension):
     """Choices stand where they are used: as components of their own they would need invented names."""
 
@@ -77,8 +67,9 @@ def operation(
     takes: Shape | None = None,
     refuses: Sequence[int] = (),
     parameters: Sequence[OpenApiParameter] = (),
+    auth: Sequence[str] | None = None,
 ) -> Callable[[F], F]:
-    """Describe one method of a view."""
+    """Describe one method of a view; `auth` where its class does not say how one signs in."""
     codes = sorted({401, 403, *refuses} | ({400, 413} if takes else set()) | ({400} if parameters else set()))
     responses: dict[int, Any] = {status: answers or OpenApiResponse(description="Done.")}
     responses |= {code: OpenApiResponse(EnvelopeShape, description=REFUSALS[code]) for code in codes}
@@ -89,6 +80,7 @@ def operation(
         request=takes,
         responses=responses,
         parameters=list(parameters),
+        auth=None if auth is None else [{name: []} for name in auth],
     )
     return described
 

@@ -36,6 +36,7 @@ class Telemetry(View):
         answers=None,
         status=204,
         takes=RecordBody,
+        auth=["bearer"],
     )
     def post(self, request: Request) -> Response:
         told = request.data if isinstance(request.data, list) else [request.data]
