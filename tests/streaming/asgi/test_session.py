@@ -405,7 +405,7 @@ async def test_a_live_client_that_never_catches_up_is_slow_though_each_write_end
     wire = await world.open(visitor)
     one = session(world)
     begun, count = world.process.now(), 0
-    while not wire.aborted:
+    while one.reason is None:
         wire.hold()
         await world.note(visitor.org, 6, start=count, text="x" * 30_000)
         count += 6
