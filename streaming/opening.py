@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from streaming import access, authentication, conf, log
+from streaming import access, authentication, conf, jwt, log
 from streaming.authentication import Credential, Identity
 from streaming.core import sse
 from streaming.core.cursor import Cursor, Head, ResetReason
@@ -129,6 +129,8 @@ def standings(requests: Sequence[Request]) -> list[Standing | Refused]:
 def _standing(
     request: Request, identity: Identity | None, rights: Mapping[tuple[Any, str], Rights | None]
 ) -> Standing | Refused:
+    if identity is None and jwt.undecided(request.credential):
+        return Refused(503, "stream-unavailable", jwt.ISSUER_AWAY, headers={"Retry-After": "5"}, temporary=True)
     if identity is None or identity.user.pk != request.user.pk:
         return authentication.unauthenticated()
     if identity.token_id is not None and identity.org != request.org:

@@ -182,7 +182,7 @@ class Session:
             chosen = self._filter
             found = await self._process.state(Question(request=self.request, filter=chosen))
             if isinstance(found, Refused):
-                self._lose_right()
+                self._lose_right(found)
                 return
             if found.standing.filter == chosen == self._filter:
                 break
@@ -291,7 +291,7 @@ class Session:
         if not self._begun or self._ending or version != self.version:
             return
         if isinstance(standing, Refused):
-            self._lose_right()
+            self._lose_right(standing)
         elif standing.filter != self._filter and self._telling_state:
             self.close(CloseReason.UNAVAILABLE)  # a state that was read under other rights is half told
         else:
@@ -316,8 +316,11 @@ class Session:
         left = math.inf if standing.expires_at is None else (standing.expires_at - datetime.now(UTC)).total_seconds()
         self._dies_at = self._process.now() + left
 
-    def _lose_right(self) -> None:
+    def _lose_right(self, refusal: Refused) -> None:
         """End; by the clock that the look-up went by, a credential that is over is not one that was revoked."""
+        if refusal.temporary:
+            self.close(CloseReason.UNAVAILABLE)
+            return
         expired = self._expires_at is not None and datetime.now(UTC) >= self._expires_at
         self.close(CloseReason.AUTH_EXPIRED if expired else CloseReason.AUTH_REVOKED)
 
@@ -415,7 +418,7 @@ class Session:
     async def _reset(self, reason: ResetReason) -> None:
         opening = await self._process.visit(replace(self.request, cursor=None, reset=reason))
         if isinstance(opening, Refused):
-            self._lose_right()
+            self._lose_right(opening)
             return
         self._take(opening, opening.head.cursor)
         self._tell_reset(reason)

@@ -65,7 +65,7 @@ class Desk:
 
     async def sit_down(self, user: str = "ann", **options: Any) -> Page:
         """Sign in, and wait until the board is live and loaded."""
-        page = await self.browser.new_page(**options)
+        page = await (await self.browser.new_context(**options)).new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         await page.goto(f"{self.house.server.url}/")
@@ -188,6 +188,24 @@ async def test_a_stream_that_ends_is_said_and_found_again(here: Desk) -> None:
     await here.find("P3", "Meanwhile")
     await expect(page.locator(".row")).to_have_count(2, timeout=40_000)
     await expect(page.locator("#link")).to_contain_text("Live", timeout=40_000)
+
+
+async def test_two_boards_of_one_browser_share_one_stream_and_both_see_everything(here: Desk) -> None:
+    first = await here.sit_down()
+    second = await first.context.new_page()
+    opened: list[str] = []
+    second.on("request", lambda request: opened.append(request.url))
+    await second.goto(f"{here.house.server.url}/")
+    await expect(second.locator("#link")).to_contain_text("Live")
+    await here.find("P1", "Courts go")
+    for page in (first, second):
+        await expect(page.locator(".row")).to_have_count(2)
+    assert [url for url in opened if "/v1/stream?" in url] == []
+    await first.close()
+    await here.find("P2", "Notice shrinks")
+    await expect(second.locator(".row")).to_have_count(3)
+    await expect(second.locator("#link")).to_contain_text("Live")
+    assert len([url for url in opened if "/v1/stream?" in url]) == 1
 
 
 async def test_a_phone_shows_the_open_change_as_a_sheet_and_nothing_sideways(here: Desk) -> None:

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ago, lasted, linkWords, plural, spoken, spokenTogether, until } from "../../redline/dashboard/static/dashboard/words.js";
+import { ago, categoryWords, lasted, linkWords, plural, spoken, spokenTogether, until } from "../../redline/dashboard/static/dashboard/words.js";
 import { snoozeUntil } from "../../redline/dashboard/static/dashboard/snooze.js";
-import { backoff } from "../../redline/dashboard/static/dashboard/backoff.js";
 
 const NOW = Date.parse("2026-01-02T03:04:05.000Z");
 
@@ -62,8 +61,6 @@ test("a snooze ends in the reader's own morning", () => {
   assert.equal(snoozeUntil("1-hour", friday), new Date(2026, 0, 2, 18, 30).toISOString());
 });
 
-test("waits are spread over half a second to a ceiling that doubles to thirty", () => {
-  assert.equal(backoff(1, 0), 500);
-  assert.equal(backoff(9, 0), 500);
-  assert.deepEqual([1, 2, 3, 4, 5, 60].map((attempt) => backoff(attempt, 1)), [2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+test("a category is named as people write it, and one that is new as it comes", () => {
+  assert.deepEqual(["sla", "subprocessor", "terms", "novel"].map(categoryWords), ["SLA", "Sub-processors", "Terms", "novel"]);
 });

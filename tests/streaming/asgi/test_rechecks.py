@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from streaming import log, opening, revocation
+from streaming import authentication, jwt, log, opening, revocation
 from streaming.asgi import org, rechecks
 from streaming.asgi.session import Session
 from streaming.core.rights import EVERYTHING, Rights
@@ -495,3 +495,15 @@ async def test_the_entry_itself_goes_to_nobody_and_moves_the_cursor(world: World
     one = world.wire("/test/events/1", visitor=visitor)
     await one.answered()
     assert one.status == 404
+
+
+async def test_a_stream_that_nobody_can_vouch_for_while_its_issuer_is_away_is_to_come_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await world.visitor()
+    wire = await world.open(visitor)
+    monkeypatch.setattr(authentication, "verify_many", lambda credentials: [None for _ in credentials])
+    monkeypatch.setattr(jwt, "undecided", lambda credential: True)
+    await world.recheck(visitor.org)
+    closing = (await wire.next(event="stream.closing")).json
+    assert (closing["reason"], closing["reconnect"]) == ("unavailable", True)

@@ -1,8 +1,9 @@
 // The board: puts the pieces together and nothing else. State in state.js, its looks in render-*.js, the stream in
-// feed.js, requests in rest.js.
+// feed.js and the hub, requests in rest.js.
 
+import { createHub, createTelemetry } from "../streaming/hub.js";
 import { Acts } from "./acts.js";
-import { Feed } from "./feed.js";
+import { Feed, POLL_EVERY, TYPES } from "./feed.js";
 import { Keys } from "./keys.js";
 import { CROSSING, Trace } from "./line.js";
 import { Menu } from "./menu.js";
@@ -68,16 +69,16 @@ function locked() {
 
 // -- the stream
 
-const connection = crypto.getRandomValues(new Uint32Array(3)).join("-");
+const hub = createHub({
+  url: `${page.stream}?${new URLSearchParams({ org: page.org.id })}`,
+  types: TYPES,
+  fallback: { every: POLL_EVERY },
+  share: `${page.user.id}/${page.org.id}`,
+});
+createTelemetry().watch(hub);
+
 const feed = new Feed({
-  address: (cursor) => {
-    const query = { org: page.org.id, heartbeat: "event", refusal: "stream", connection };
-    return `${page.stream}?${new URLSearchParams(cursor ? { ...query, lastEventId: cursor } : query)}`;
-  },
-  poll: (cursor) => rest.poll(cursor),
-  makeSource: (url) => new EventSource(url),
-  clock: { now: () => Date.now(), set: (callback, wait) => setTimeout(callback, wait), clear: (timer) => clearTimeout(timer) },
-  isOnline: () => navigator.onLine,
+  hub,
   onLink: (state) => {
     link.render(state);
     reading.render(store.state, locked());
@@ -188,10 +189,6 @@ new Keys(
 );
 
 phone.addEventListener("change", draw);
-addEventListener("online", () => feed.wake());
-addEventListener("offline", () => feed.sleep());
-addEventListener("pageshow", (event) => event.persisted && location.reload());
-document.addEventListener("visibilitychange", () => document.hidden || feed.wake());
 setInterval(() => {
   tick(document);
   now.tick();

@@ -7,7 +7,7 @@ import { attribute, el, say } from "./element.js";
 import { excerpt, isShortened, opsOf, spread } from "./diff.js";
 import { latestActions, mayMove, shownState, vendorName } from "./selectors.js";
 import { absolute, clockTime, stamp } from "./times.js";
-import { resolutionWords, stateWords } from "./words.js";
+import { categoryWords, resolutionWords, stateWords } from "./words.js";
 
 export class OpenView {
   #root;
@@ -110,7 +110,7 @@ function labelled(label, content) {
 }
 
 function clause(change) {
-  const where = [change.category, change.materiality, change.section].filter(Boolean).join(" · ");
+  const where = [categoryWords(change.category), change.materiality, change.section].filter(Boolean).join(" · ");
   return el(
     "section",
     { class: "clause" },

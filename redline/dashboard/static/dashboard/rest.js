@@ -40,11 +40,6 @@ export class Rest {
     return this.#ask(this.#path(`${this.#page.api}/${path}`), { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  poll(cursor) {
-    const query = { limit: "500", ...(cursor ? { after: cursor } : {}) };
-    return this.#ask(this.#path(`${this.#page.stream}/poll`, query));
-  }
-
   #path(path, query = {}) {
     return `${path}?${new URLSearchParams({ org: this.#page.org.id, ...query })}`;
   }

@@ -41,6 +41,7 @@ const STOPPED = {
   auth_expired: "Signed out — your session has ended; sign in again",
   auth_revoked: "Signed out — your access was taken away; sign in again",
   unauthenticated: "Signed out — sign in again",
+  forbidden: "Stopped — you are no member of this org any more",
   superseded: "Stopped — this board was opened again elsewhere; reload to go on here",
   disabled: "Stopped — the live feed is switched off; reload to see what is new",
 };
@@ -73,6 +74,12 @@ export function linkWords(link, now) {
 
 const STATES = { new: "New", acknowledged: "Acknowledged", "in-progress": "In progress", snoozed: "Snoozed", resolved: "Resolved" };
 const RESOLUTIONS = { accepted: "accepted", renegotiated: "renegotiated", rejected: "rejected", "no-action": "no action needed" };
+
+const CATEGORIES = { data: "Data", pricing: "Pricing", subprocessor: "Sub-processors", terms: "Terms", sla: "SLA", security: "Security" };
+
+export function categoryWords(category) {
+  return CATEGORIES[category] ?? category;
+}
 
 export function stateWords(state) {
   return STATES[state] ?? state;
