@@ -279,11 +279,11 @@ async def test_a_layer_that_hangs_holds_a_call_for_250_ms_and_a_join_no_longer(p
     loop = asyncio.get_running_loop()
     begun = loop.time()
     await asyncio.gather(*(pump.join(f"org-{number}") for number in range(50)))
-    assert loop.time() - begun < 0.5
+    assert loop.time() - begun < 1.5, "they wait together"
     await eventually(state_is(pump, State.DEGRADED))
     begun = loop.time()
     await pump.join("one-more")
-    assert loop.time() - begun < 0.1, "it is spared"
+    assert loop.time() - begun < 0.24, "it is spared"
 
 
 async def test_a_layer_that_fails_to_receive_is_asked_for_a_new_mailbox(pump: Pump, layer: Layer) -> None:

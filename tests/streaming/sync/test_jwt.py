@@ -165,11 +165,12 @@ def test_an_open_streams_token_is_looked_at_without_its_org(
 
 def test_a_token_that_was_good_is_not_when_it_has_expired(settings: Settings, house: House) -> None:
     configure(settings)
-    token = shared(member(house).pk)
+    exp = int(time.time()) + 300
+    token = shared(member(house).pk, exp=exp)
     assert whose(token) is not None
-    with time_machine.travel(time.time() + 299, tick=False):
+    with time_machine.travel(exp - 1, tick=False):
         assert whose(token) is not None
-    with time_machine.travel(time.time() + 300, tick=False):
+    with time_machine.travel(exp, tick=False):
         assert whose(token) is None
 
 
