@@ -94,7 +94,7 @@ class Milliseconds(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if not isinstance(data, int | float) or isinstance(data, bool):
             self.fail("invalid")
-        return float(data)
+        return float(min(data, MAX_WHOLE + 1))  # an integer may be larger than any float
 
 
 class WebAddress(Text):

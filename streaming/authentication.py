@@ -98,10 +98,12 @@ class Kind:
         """
         return self.identify(credentials)
 
-    def proof(self, identity: Identity) -> str:
-        """Return by what an identity of this kind is known later on, without its secret; see `streaming.proofs`."""
-        until = "" if identity.expires_at is None else identity.expires_at.timestamp()
-        return f"user:{identity.user_id}:{until}"
+    def proof(self, identity: Identity) -> str | None:
+        """Return by what an identity of this kind is looked up later on, without its secret; see `streaming.proofs`.
+
+        None where it cannot be: then it gets neither tickets nor reconnect tokens, which would outlive its revocation.
+        """
+        return None
 
 
 class Token(Kind):
@@ -116,7 +118,7 @@ class Token(Kind):
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return self._identities(self._valid(credentials, timezone.now()), credentials)
 
-    def proof(self, identity: Identity) -> str:
+    def proof(self, identity: Identity) -> str | None:
         return f"token:{identity.token_id}"
 
     def _valid(self, credentials: Sequence[Credential], now: datetime) -> dict[str, ApiToken]:
@@ -181,6 +183,9 @@ class SimpleUser(Kind):
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return [self._one(credential) for credential in credentials]
 
+    def proof(self, identity: Identity) -> str | None:
+        return proof_of_user(identity)
+
     def _one(self, credential: Credential) -> Identity | None:
         user = access.current().find_user(credential.value)
         return Identity(user=user, credential=credential) if user is not None and user.is_active else None
@@ -205,7 +210,7 @@ class SessionCookie(Kind):
     def verify(self, credentials: Sequence[Credential]) -> list[Identity | None]:
         return self._identities(credentials, choose_org=False)
 
-    def proof(self, identity: Identity) -> str:
+    def proof(self, identity: Identity) -> str | None:
         return f"session:{identity.credential.value}"
 
     def _identities(self, credentials: Sequence[Credential], *, choose_org: bool) -> list[Identity | None]:
@@ -279,9 +284,15 @@ def kinds() -> dict[str, Kind]:
     return {kind.name: kind for kind in made}
 
 
-def proof(identity: Identity) -> str:
-    """Return by what an identity can be looked up again."""
+def proof(identity: Identity) -> str | None:
+    """Return by what an identity can be looked up again, if it can."""
     return kinds()[identity.credential.kind].proof(identity)
+
+
+def proof_of_user(identity: Identity) -> str:
+    """Return the proof of who is known by nothing but himself, until his credential ends."""
+    until = "" if identity.expires_at is None else identity.expires_at.timestamp()
+    return f"user:{identity.user_id}:{until}"
 
 
 def _forget(*, setting: str, **_: object) -> None:

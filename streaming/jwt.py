@@ -47,6 +47,9 @@ class Jwt(Kind):
         bearers = _bearers(credentials)
         return [bearer and _identity(bearer, one) for bearer, one in zip(bearers, credentials, strict=True)]
 
+    def proof(self, identity: Identity) -> str | None:
+        return authentication.proof_of_user(identity)
+
 
 class BearerJwt(Jwt):
     """`Authorization: Bearer …`."""

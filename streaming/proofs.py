@@ -30,7 +30,7 @@ class Held(Kind):
     def find(self, headers: Mapping[str, str], query: QueryDict) -> Credential | None:
         return None
 
-    def proof(self, identity: Identity) -> str:
+    def proof(self, identity: Identity) -> str | None:
         return identity.credential.value
 
     def identify(self, credentials: Sequence[Credential]) -> list[Identity | None]:

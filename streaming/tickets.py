@@ -67,13 +67,14 @@ def issue(identity: Identity, *, origin: str) -> Issued:
 
     Refuses whom no stream of the org would let in, and who shows what opens streams and nothing else.
     """
-    if authentication.kinds()[identity.credential.kind].streams_only:
+    proof = authentication.proof(identity)
+    if proof is None or authentication.kinds()[identity.credential.kind].streams_only:
         raise authentication.unauthenticated()
     if not identity.org or access.current().rights(identity.user, identity.org) is None:
         raise forbidden()
     secret = PREFIX + secrets.token_urlsafe(32)
     now = timezone.now()
-    # His old ones go with each new one, so that nothing is left to be tidied up.
+    # His old ones go with each new one: what he leaves is what he took within the last minute of taking any.
     Ticket.objects.filter(user_id=identity.user_id, expires_at__lte=now).delete()
     expires_at = now + timedelta(seconds=LIFE_SECONDS)
     if identity.expires_at is not None:
@@ -83,7 +84,7 @@ def issue(identity: Identity, *, origin: str) -> Issued:
         user_id=identity.user_id,
         org=identity.org,
         origin=origin,
-        proof=sealing.seal(authentication.proof(identity)),
+        proof=sealing.seal(proof),
         expires_at=expires_at,
     )
     return Issued(secret=secret, expires_at=expires_at, expires_in=int((expires_at - now).total_seconds()))

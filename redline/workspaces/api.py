@@ -47,7 +47,6 @@ class Telemetry(View):
         telemetry.take(
             telemetry.Record(
                 kind=telemetry.Kind(one["type"]),
-                at=one["at"],
                 duration_ms=one.get("duration_ms"),
                 attempts=one.get("attempts"),
             )

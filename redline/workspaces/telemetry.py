@@ -9,7 +9,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from threading import Lock
 
 from django.db.models import TextChoices
@@ -31,7 +30,6 @@ class Record:
     """One record; times in milliseconds, as the browser measured them."""
 
     kind: Kind
-    at: datetime
     duration_ms: float | None = None
     attempts: int | None = None
 

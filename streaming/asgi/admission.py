@@ -212,14 +212,15 @@ def _address(exchange: Exchange, stream: Stream) -> str:
 
 def offer(exchange: Exchange, stream: Stream, identity: Identity) -> Offer | None:
     """Return what this connection's reconnect token is for, where the site takes such tokens."""
-    if not reconnect.offered():
+    proof = authentication.proof(identity) if reconnect.offered() else None
+    if proof is None:
         return None
     origin = identity.binding.origin if identity.binding else exchange.headers.get("origin", "")
     return Offer(
         user_id=identity.user_id,
         org=identity.org or "",
         binding=Binding(origin=origin, address=_address(exchange, stream)),
-        proof=authentication.proof(identity),
+        proof=proof,
     )
 
 

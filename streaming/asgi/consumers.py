@@ -105,7 +105,7 @@ class SSEConsumer(StreamConsumer):
         try:
             await process.pump.join(admission.request.org)
             opening = await self._visit(process, admission)
-            await use(admission.identity, process)
+            await use(exchange, admission.identity, process)
             if process.draining:
                 raise draining()  # the goodbyes have been said meanwhile; this one would have missed its own
             # Only now: whose org it is not learns that, and not how full it is.
@@ -167,7 +167,7 @@ class PollConsumer(StreamConsumer):
         admission = await admit(exchange, self.stream, process)
         limit, wait, oldest, cursor = _poll_query(exchange)
         request = replace(admission.request, cursor=cursor)
-        await use(admission.identity, process)
+        await use(exchange, admission.identity, process)
         waiter = Waiter()
         try:
             if wait:
@@ -197,16 +197,18 @@ class EntryConsumer(StreamConsumer):
         text = exchange.path.get("sequence", "")
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise Refused(400, "validation-failed", "A sequence is a whole number.")
-        await use(admission.identity, process)
+        await use(exchange, admission.identity, process)
         found = await process.reading.ask(polling.one, admission.request, int(text))
         if isinstance(found, Refused):
             raise found
         await exchange.answer(200, orjson.dumps(found), headers={"Cache-Control": "no-store"})
 
 
-async def use(identity: Identity, process: Process) -> None:
-    """Use up the ticket, if it was by one; refuses where somebody else was quicker."""
-    if identity.ticket_id is not None and not await process.bridge.ask(tickets.use, identity.ticket_id):
+async def use(exchange: Exchange, identity: Identity, process: Process) -> None:
+    """Use up the ticket, if it was by one, unless it is only asked about; refuses where somebody else was quicker."""
+    if identity.ticket_id is None or exchange.method == "HEAD":
+        return
+    if not await process.bridge.ask(tickets.use, identity.ticket_id):
         raise authentication.unauthenticated()
 
 

@@ -80,7 +80,7 @@ RULES = (
     Rule(
         "E022",
         lambda: _has_pool() and _pool_size() < conf.streaming.BRIDGE_THREADS + OTHERS,
-        "The pool is too small for streams: they need BRIDGE_THREADS and three, for sequencer, watcher and requests.",
+        "The pool is too small: streams need BRIDGE_THREADS and eight, four of their own and four for requests.",
         "Raise the pool's max_size, or lower STREAMING['BRIDGE_THREADS'].",
     ),
     Rule(

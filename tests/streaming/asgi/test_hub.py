@@ -337,8 +337,9 @@ async def test_beyond_the_memory_limit_the_least_used_goes_first(world: World) -
     orgs = []
     for _ in range(3):
         visitor = await world.visitor()
-        await world.note(visitor.org, 1, text="x" * 10_000)
         wire = await world.open(visitor)
+        await world.note(visitor.org, 1, text="x" * 10_000)
+        await wire.next(event="test.noted")
         await wire.leave()
         orgs.append(visitor.org)
         await asyncio.sleep(0.002)

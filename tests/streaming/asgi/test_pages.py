@@ -118,3 +118,14 @@ async def test_a_replay_goes_on_across_pages_that_are_cut_by_their_bytes(world: 
     cursors = await world.note(visitor.org, 120, text="x" * 1000)
     wire = await world.open(visitor, cursor=str(cursors[0]))
     assert list(numbers(wire.told)) == list(range(2, 121))
+
+
+async def test_a_page_that_somebody_else_has_brought_is_not_read_again(world: World) -> None:
+    world.configure(RING_ENTRIES=5, PAGE_ENTRIES=10)
+    visitor = await world.visitor()
+    await world.note(visitor.org, 30)
+    await world.open(visitor)
+    hub = world.hub(visitor.org)
+    assert await hub.read_page(1)
+    assert await hub.read_page(7)
+    assert world.process.hub.pages.reads == 1

@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from streaming import log
+from streaming.asgi.session import Session
 from streaming.core.event import Announcement
 from streaming.core.rights import EVERYTHING, Rights
 from tests.streaming.asgi.world import PATH, Stated, World, eventually
@@ -161,17 +162,13 @@ async def test_a_database_that_goes_away_behind_the_headers_is_told_in_the_strea
 async def test_a_defect_behind_the_headers_is_told_in_the_stream_too(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from streaming.asgi import consumers
-
-    def defect(*args: object) -> None:
+    def defect(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(consumers, "offer", defect)
+    monkeypatch.setattr(Session, "begin", defect)
     wire = await world.wire(PATH, visitor=await world.visitor()).start()
-    if wire.status == 200:
-        assert (await wire.next(event="stream.closing")).json["reason"] == "error"
-    else:
-        assert wire.error["code"] == "internal"
+    assert wire.status == 200
+    assert (await wire.next(event="stream.closing")).json["reason"] == "error"
     assert "a stream failed to open" in caplog.text
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from streaming import tickets
+from streaming.authentication import BearerToken, Kind
 from streaming.models import Ticket
 from tests.streaming.asgi.wire import Wire
 from tests.streaming.asgi.world import PATH, Noted, Visitor, World
@@ -136,7 +137,8 @@ async def test_head_looks_at_a_ticket_and_a_poll_uses_it_up(world: World) -> Non
     await world.note(visitor.org, 2)
     for path in (f"{PATH}/poll", "/test/events/1"):
         secret = await ticket(world, visitor)
-        assert (await show(world, secret, method="HEAD")).status == 200
+        for looked_at in (PATH, path):
+            assert (await show(world, secret, path=looked_at, method="HEAD")).status == 200
         assert (await show(world, secret, path=path)).status == 200
         assert (await show(world, secret, path=path)).status == 401
 
@@ -190,3 +192,13 @@ async def test_old_tickets_go_with_the_next_one(world: World) -> None:
     await Ticket.objects.filter(user=visitor.user).aupdate(expires_at=timezone.now())
     await ticket(world, visitor)
     assert await Ticket.objects.filter(user=visitor.user).acount() == 1
+
+
+async def test_a_credential_that_cannot_be_looked_up_later_gets_no_ticket_and_no_reconnect_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await world.visitor()
+    monkeypatch.setattr(BearerToken, "proof", Kind.proof)
+    assert (await ask(world, visitor)).status == 401
+    wire = await world.opened(visitor)
+    assert (await wire.next(event="stream.open")).json["reconnectToken"] is None
