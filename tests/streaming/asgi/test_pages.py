@@ -126,6 +126,7 @@ async def test_a_page_that_somebody_else_has_brought_is_not_read_again(world: Wo
     await world.note(visitor.org, 30)
     await world.open(visitor)
     hub = world.hub(visitor.org)
+    await eventually(lambda: hub.ring is not None)
     assert await hub.read_page(1)
     assert await hub.read_page(7)
     assert world.process.hub.pages.reads == 1
