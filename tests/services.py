@@ -100,15 +100,12 @@ def pytest_addoption() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the other database, and keep tests that start servers in one worker."""
+    """Leave out what is for the other database."""
     foreign = "sqlite" if on_postgres() else "postgres"
     left_out = [item for item in items if item.get_closest_marker(foreign)]
     if left_out:
         items[:] = [item for item in items if not item.get_closest_marker(foreign)]
         config.hook.pytest_deselected(items=left_out)
-    for item in items:
-        if item.get_closest_marker("servers") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("servers"))
 
 
 def pytest_report_header() -> str:

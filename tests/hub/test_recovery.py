@@ -57,7 +57,7 @@ async def outages(stage: Stage, times: int) -> None:
 
 @pytest.mark.timeout(240)
 async def test_a_killed_server_costs_no_event_and_none_is_shown_twice(stage: Stage) -> None:
-    await outages(stage, 3)
+    await outages(stage, 1)
 
 
 @pytest.mark.long
