@@ -10,11 +10,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from redline.workspaces import selectors, services
+from redline.workspaces import flags, selectors, services
 from redline.workspaces.models import Role
-from streaming import Rights
+from streaming import Rights, Stream
 from streaming.access import Access as BaseAccess
-from streaming.access import Member
+from streaming.access import Feed, Member
 
 CHOSEN_ORG = "redline_org"
 """The session's key for the org that its user chose last."""
@@ -39,6 +39,12 @@ class Access(BaseAccess):
     def rights_of_many(self, members: Collection[Member]) -> list[Rights | None]:
         roles = selectors.memberships({user.pk for user, _ in members})
         return [_rights(roles.get((user.pk, org)), user.pk) for user, org in members]
+
+    def enabled(self, stream: Stream, org: str | None) -> bool:
+        return self.enabled_of_many([(stream, org)])[0]
+
+    def enabled_of_many(self, feeds: Collection[Feed]) -> list[bool]:
+        return flags.are_on(flags.Name.EVENT_STREAM, [org for _, org in feeds])
 
     def find_org(self, text: str) -> str | None:
         org = selectors.find_org(text)

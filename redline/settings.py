@@ -152,6 +152,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "flags",
     "redline.workspaces",
     "redline.monitoring",
     "redline.dashboard",
@@ -297,6 +298,12 @@ if JWT["JWT_SECRET"] or JWT["JWT_JWKS_URL"]:
     for needed in ("JWT_ISSUER", "JWT_AUDIENCE"):
         if not JWT[needed]:
             raise ImproperlyConfigured(f"{needed} has a bad value: it is needed where JSON Web Tokens are taken")
+
+FLAGS = {
+    "ENABLE_EVENT_STREAM": [("boolean", flag("ENABLE_EVENT_STREAM"))],
+    "ENABLE_SSE_HUB": [("boolean", flag("ENABLE_SSE_HUB"))],
+}
+FLAG_SOURCES = ["redline.workspaces.flags.Source"]
 
 STREAMING = {
     **JWT,

@@ -18,7 +18,7 @@ from streaming import access, authentication, conf, jwt, log
 from streaming.authentication import Credential, Identity
 from streaming.core import sse
 from streaming.core.cursor import Cursor, Head, ResetReason
-from streaming.core.errors import Refused
+from streaming.core.errors import CloseReason, Refused
 from streaming.core.event import Announcement
 from streaming.core.filter import Filter
 from streaming.core.rights import Rights
@@ -126,11 +126,32 @@ def standings(requests: Sequence[Request]) -> list[Standing | Refused]:
     return [_standing(request, identities[request.credential], rights) for request in requests]
 
 
+def prospects(requests: Sequence[Request]) -> list[Standing | Refused]:
+    """Look up what open streams may go on with: as `standings`, and their feeds may have been switched off."""
+    off = _switched_off([request for request in requests if request.stream.has_switch])
+    return [
+        switched_off() if isinstance(standing, Standing) and _feed(request) in off else standing
+        for request, standing in zip(requests, standings(requests), strict=True)
+    ]
+
+
+def _switched_off(requests: Sequence[Request]) -> frozenset[tuple[str, str]]:
+    feeds = {_feed(request): (request.stream, request.org) for request in requests}
+    if not feeds:
+        return frozenset()
+    enabled = access.current().enabled_of_many(list(feeds.values()))
+    return frozenset(feed for feed, is_on in zip(feeds, enabled, strict=True) if not is_on)
+
+
+def _feed(request: Request) -> tuple[str, str]:
+    return request.stream.name, request.org
+
+
 def _standing(
     request: Request, identity: Identity | None, rights: Mapping[tuple[Any, str], Rights | None]
 ) -> Standing | Refused:
     if identity is None and jwt.undecided(request.credential):
-        return Refused(503, "stream-unavailable", jwt.ISSUER_AWAY, headers={"Retry-After": "5"}, temporary=True)
+        return _undecided()
     if identity is None or identity.user.pk != request.user.pk:
         return authentication.unauthenticated()
     if identity.token_id is not None and identity.org != request.org:
@@ -153,9 +174,24 @@ def _scoped(request: Request, rights: Rights | None) -> Filter:
     return replace(chosen, scope=stream.scope(request.path, request.query, rights))
 
 
+def _undecided() -> Refused:
+    return Refused(
+        503,
+        "stream-unavailable",
+        jwt.ISSUER_AWAY,
+        headers={"Retry-After": "5"},
+        temporary=True,
+        ends=CloseReason.UNAVAILABLE,
+    )
+
+
 def forbidden() -> Refused:
     """The one answer to the unknown and the foreign alike."""
     return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
+
+
+def switched_off() -> Refused:
+    return Refused(503, "stream-unavailable", "This feed is switched off.", ends=CloseReason.DISABLED)
 
 
 def states(questions: Sequence[Question]) -> list[State | Refused]:

@@ -41,6 +41,12 @@ def find_org(text: str) -> Org | None:
     return Org.objects.filter(Q(slug=text) | Q(pk=text)).first()
 
 
+def ids_of_orgs(texts: Collection[str]) -> dict[str, str]:
+    """Return the ids of orgs by what they were called, slug or id; who does not exist is missing."""
+    found = dict(Org.objects.filter(Q(slug__in=texts) | Q(pk__in=texts)).values_list("slug", "pk"))
+    return {pk: pk for pk in found.values()} | found
+
+
 def find_user(text: str) -> User | None:
     """Return the user of an id, username or e-mail; an e-mail that several share names nobody."""
     if not text or "\0" in text:

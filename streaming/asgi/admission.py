@@ -29,7 +29,7 @@ from streaming.core.cursor import Cursor
 from streaming.core.errors import Refused
 from streaming.core.stream import Stream
 from streaming.core.wire import canonical, is_org
-from streaming.opening import Request, forbidden
+from streaming.opening import Request, forbidden, switched_off
 from streaming.reconnect import Offer
 
 logger = logging.getLogger("streaming.admission")
@@ -54,13 +54,14 @@ class Admission:
     connection: str
 
 
-async def admit(exchange: Exchange, stream: Stream, process: Process) -> Admission:
-    """Check everything up to the query; raises `Refused`."""
+async def admit(exchange: Exchange, stream: Stream, process: Process, *, is_poll: bool = False) -> Admission:
+    """Check everything up to the query; raises `Refused`. A poll needs no feed that is switched on."""
     if exchange.method not in ("GET", "HEAD"):
         raise Refused(405, "method-not-allowed", "Streams are read with GET.", headers={"Allow": READING})
     identity = await arrive(exchange, process)
     check_binding(exchange, stream, identity)
-    await check_enabled(stream, identity.org, process)
+    if not is_poll:
+        await check_enabled(stream, identity.org, process)
     cursor, resume = _cursor(exchange, identity.position)
     request = _request(exchange, stream, identity, cursor)
     named_heartbeat, connection = _choice(exchange, "heartbeat", "event"), _connection(exchange)
@@ -117,11 +118,9 @@ async def identify(exchange: Exchange, process: Process) -> Identity:
 
 
 async def check_enabled(stream: Stream, org: str | None, process: Process) -> None:
-    enabled = access.current().enabled
-    if type(access.current()).enabled is access.Access.enabled:
-        return  # the default says yes to everything; no need to ask it on another thread
-    if not await process.bridge.ask(enabled, stream, org):
-        raise Refused(503, "stream-unavailable", "This feed is switched off.")
+    """Refuse a stream of a feed that is switched off; to poll it is what remains."""
+    if stream.has_switch and not all(await process.bridge.ask(access.current().enabled_of_many, [(stream, org)])):
+        raise switched_off()
 
 
 def _request(exchange: Exchange, stream: Stream, identity: Identity, cursor: Cursor | None) -> Request:

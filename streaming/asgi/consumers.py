@@ -164,7 +164,7 @@ class PollConsumer(StreamConsumer):
     """The polling twin of a stream."""
 
     async def serve(self, exchange: Exchange, process: Process) -> None:
-        admission = await admit(exchange, self.stream, process)
+        admission = await admit(exchange, self.stream, process, is_poll=True)
         limit, wait, oldest, cursor = _poll_query(exchange)
         request = replace(admission.request, cursor=cursor)
         await use(exchange, admission.identity, process)
@@ -193,7 +193,7 @@ class EntryConsumer(StreamConsumer):
     """One event of a stream, whole."""
 
     async def serve(self, exchange: Exchange, process: Process) -> None:
-        admission = await admit(exchange, self.stream, process)
+        admission = await admit(exchange, self.stream, process, is_poll=True)
         text = exchange.path.get("sequence", "")
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise Refused(400, "validation-failed", "A sequence is a whole number.")

@@ -110,7 +110,7 @@ class Rechecks:
             return True
         versions = [stream.version for stream in streams]
         try:
-            standings = await self._bridge.call(opening.standings, [stream.request for stream in streams])
+            standings = await self._bridge.call(opening.prospects, [stream.request for stream in streams])
         except DATABASE_AWAY as error:
             if not self._away:
                 logger.warning("cannot look up rights: %s", error)

@@ -318,8 +318,8 @@ class Session:
 
     def _lose_right(self, refusal: Refused) -> None:
         """End; by the clock that the look-up went by, a credential that is over is not one that was revoked."""
-        if refusal.temporary:
-            self.close(CloseReason.UNAVAILABLE)
+        if refusal.ends is not None:
+            self.close(refusal.ends)
             return
         expired = self._expires_at is not None and datetime.now(UTC) >= self._expires_at
         self.close(CloseReason.AUTH_EXPIRED if expired else CloseReason.AUTH_REVOKED)

@@ -53,7 +53,8 @@ class SilentWrite(StreamingError):
 class Refused(StreamingError):
     """The request cannot be served.
 
-    `temporary` marks the refusals that a native EventSource may be told in-band (`?refusal=stream`).
+    `temporary` marks the refusals that a native EventSource may be told in-band (`?refusal=stream`). `ends` is why a
+    stream ends that is open when it is found, where that is not the loss of its right.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Refused(StreamingError):
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
         temporary: bool = False,
+        ends: CloseReason | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -73,6 +75,7 @@ class Refused(StreamingError):
         self.headers = dict(headers or {})
         self.details = dict(details or {})
         self.temporary = temporary
+        self.ends = ends
 
 
 class CloseReason(enum.StrEnum):

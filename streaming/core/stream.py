@@ -80,6 +80,8 @@ class Stream:
 
     `scope(path parameters, query, rights)` narrows to what the client asked for, and raises `Refused` for what is
     malformed or not its own. `events` declares those that no rule of this stream makes.
+
+    `has_switch` says that the project may switch it off (`ACCESS.enabled`); of one that has none nobody is asked.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Stream:
     snapshot: Snapshot | None = field(default=None, kw_only=True)
     scope: Scoping | None = field(default=None, kw_only=True)
     queries: frozenset[str] = field(default=frozenset(), kw_only=True)
+    has_switch: bool = field(default=False, kw_only=True)
     events: dict[str, type[Event]] = field(default_factory=dict, kw_only=True)
     summary: str = field(default="", kw_only=True)
 

@@ -119,7 +119,10 @@ TABLE = (
     Row(files="redline/database.py", may=("redline.addresses",)),
     Row(files="redline/urls.py", may=("redline.*", "redline.*.urls", "streaming.urls")),
     Row(files="redline/asgi.py", may=("redline.*", "streaming.asgi.*")),
-    Row(files="redline/access.py", may=("streaming", "streaming.access", "redline.workspaces.services", *WORKSPACES)),
+    Row(
+        files="redline/access.py",
+        may=("streaming", "streaming.access", "redline.workspaces.services", "redline.workspaces.flags", *WORKSPACES),
+    ),
     Row(
         files="redline/errors.py",
         may=("streaming", "streaming.core.errors", "streaming.redaction", "streaming.request_id", *GLUE),
@@ -134,6 +137,7 @@ TABLE = (
     Row(files="redline/*/management/__init__.py", only=PURE),
     Row(files="redline/*/management/commands/__init__.py", only=PURE),
     Row(files="redline/monitoring/apps.py", may=("redline.monitoring.serving",)),
+    Row(files="redline/workspaces/apps.py", may=("redline.workspaces.flags",)),
     Row(files="redline/*/apps.py"),
     Row(files="redline/*/migrations/*.py", may=("redline.ids", "redline.{app}.models", "streaming.models")),
     # The dashboard is one page: what it shows comes by REST and by the streams.
@@ -164,6 +168,8 @@ TABLE = (
     ),
     Row(files="redline/{app}/streams.py", may=(*WORKSPACES, *DOOR, *OWN[:2])),
     Row(files="redline/workspaces/telemetry.py"),
+    Row(files="redline/workspaces/flags.py", may=WORKSPACES),
+    Row(files="redline/workspaces/admin.py", may=("redline.workspaces.flags", *WORKSPACES)),
     Row(
         files="redline/workspaces/api.py",
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.workspaces.telemetry", "streaming.rest"),

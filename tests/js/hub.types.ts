@@ -6,8 +6,9 @@ const hub = createHub({ url: "/v1/stream", auth: { token: async () => ({ token: 
 const end: () => void = hub.subscribe<{ headline: string }>("change.detected", ({ data, news }) => news && data.headline.length, { onFresh: () => {} });
 hub.subscribe(["a", "b"], { projectId: "prj_1", sectionId: undefined }, (event: StreamEvent) => event.id);
 hub.onHealth((health: Health, before) => healthWords(health, { now: Date.now() }) + before.status);
+hub.useStream(false);
 hub.start();
-createHub({ url: "/v1/stream", auth: { ticket: true }, fallback: false, share: "usr_1/org_1" }).stop("enough");
+createHub({ url: "/v1/stream", auth: { ticket: true }, fallback: false, share: "usr_1/org_1", stream: true }).stop("enough");
 createTelemetry().watch(hub);
 const isShown: boolean = createNotifier().show("P1", { tag: "chg_1" });
 end();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createHub } from "../../streaming/static/streaming/hub.js";
+import { createHub, healthWords } from "../../streaming/static/streaming/hub.js";
 import { cursor, environment, fetcher, settled } from "./fakes.js";
 
 const page = (numbers, { next = numbers.at(-1) ?? 1, hasMore = false } = {}) => ({
@@ -343,4 +343,53 @@ test("a laptop that slept for ten minutes is back within five seconds, with what
   at.source.open({ cursor: cursor(1), resume: "ok" });
   at.source.say("tick", { n: 2 }, cursor(2));
   assert.deepEqual([at.events, at.hub.health.status], [[2], "healthy"]);
+});
+
+// -- polling only
+
+test("where no stream is to be opened it polls from the first moment, and says no loss of any", async () => {
+  const at = await stage({ stream: false, answer: () => page([2], { next: 2 }) });
+  await at.clock.pass(4_000);
+  assert.deepEqual([at.sources.length, at.polls.length, at.fresh], [0, 3, 1]);
+  assert.deepEqual([at.hub.health.status, at.hub.health.fallbackActive, at.hub.health.lostAt], ["degraded", true, null]);
+  assert.equal(healthWords(at.hub.health, { now: at.clock.time }), "Polling every 2 s");
+  at.window.dispatchEvent(new Event("offline"));
+  at.window.dispatchEvent(new Event("online"));
+  await at.clock.pass(60_000);
+  assert.equal(at.sources.length, 0, "nothing makes it try");
+  assert.equal(at.hub.health.fallbackActive, true);
+});
+
+test("streams that are switched off and on again while it runs hand over from cursor to cursor", async () => {
+  const told = [page([2]), page([3])];
+  const at = await live({ answer: () => told.shift() ?? page([], { next: 3 }) });
+  const stream = at.source;
+  at.hub.useStream(false);
+  await settled();
+  assert.deepEqual([stream.isClosed, at.polls[0].url.searchParams.get("after")], [true, cursor(1)]);
+  assert.deepEqual([at.hub.health.status, at.hub.health.fallbackActive], ["degraded", true]);
+  await at.clock.pass(2_000);
+  at.hub.useStream(true);
+  at.hub.useStream(true);
+  await settled();
+  assert.equal(at.sources.length, 2);
+  assert.equal(at.source.url.searchParams.get("lastEventId"), cursor(3));
+  assert.equal(at.hub.health.fallbackActive, true, "until it is open");
+  at.source.open({ cursor: cursor(3), resume: "ok" });
+  at.source.caughtUp(cursor(3));
+  await settled();
+  assert.deepEqual([at.hub.health.status, at.hub.health.fallbackActive], ["healthy", false]);
+  assert.deepEqual([at.events, at.resets], [[2, 3], []]);
+});
+
+test("a feed that the server switches off is polled, and streamed again when it is on", async () => {
+  const at = await live({ answer: ({ method }) => (method === "HEAD" ? refused(503) : page([], { next: 1 })) });
+  at.source.closing({ reason: "disabled", reconnect: false });
+  await at.clock.pass(5_000);
+  assert.deepEqual([at.hub.health.status, at.hub.health.fallbackActive, at.hub.health.stopped], ["degraded", true, null]);
+  at.source.fail(2);
+  while (at.open.length === 0) await at.clock.pass(500);
+  at.source.open({ cursor: cursor(1), resume: "ok" });
+  await settled();
+  assert.equal(at.hub.health.status, "healthy");
 });

@@ -16,6 +16,8 @@ export interface HubOptions {
   types?: readonly string[];
   /** What to do while there is no stream; `false` for nothing. By default the polling twin is read every 2 s. */
   fallback?: Fallback | false;
+  /** Whether a stream may be opened. `false`: the fallback alone tells, as where a flag has switched streams off. */
+  stream?: boolean;
   /**
    * Share one stream among all tabs of this browser that give the same name. Name *who* it is that sees: user and org,
    * such as `"usr_1/org_1"`, because every tab is told what the one that leads may see. Where the browser has no Web
@@ -94,6 +96,8 @@ export interface Hub {
   ): () => void;
   /** Begin, or go on where `stop()` ended. */
   start(): void;
+  /** Open a stream from now on, or poll only, from where it stands. Of tabs that share a stream, the leader decides. */
+  useStream(on: boolean): void;
   /** Close everything. `health.stopped` says the reason. */
   stop(reason?: string): void;
 }
@@ -121,12 +125,13 @@ export interface StreamEvent<Data = unknown> {
 export interface Health {
   /**
    * `healthy`: the stream is open, or nobody wants one. `recovering`: it is not, and is tried again. `degraded`: for 5 s, or 5 failures in a
-   * row, or three streams that died within a second; the fallback polls if there is a network.
+   * row, or three streams that died within a second, or where no stream is to be opened; the fallback polls if there
+   * is a network.
    */
   readonly status: "healthy" | "recovering" | "degraded";
   /** When `status` last changed. */
   readonly since: number;
-  /** When the stream was lost (at first: when the hub began); null while it is open. */
+  /** When the stream was lost (at first: when the hub began); null while it is open, or none is to be. */
   readonly lostAt: number | null;
   /** When the last event came that was not part of a state. */
   readonly lastEventAt: number | null;

@@ -54,7 +54,7 @@ class Hub {
   #resets = new Listeners();
   #unwatch = null;
 
-  constructor({ url, auth = { cookie: true }, types = [], scopeOf, fallback = {}, share = null }, env) {
+  constructor({ url, auth = { cookie: true }, types = [], scopeOf, fallback = {}, share = null, stream = true }, env) {
     this.#env = env;
     this.#url = new URL(url, env.base).href;
     this.#credentials = new URL(this.#url).origin === new URL(env.base).origin ? "same-origin" : "include";
@@ -66,7 +66,7 @@ class Hub {
     this.#health = new Health(env.clock);
     this.#topics = new Topics({ declared: types, named: scopeOf, changed: () => this.#wanted() });
     this.#store = new Store({ topics: this.#topics, health: this.#health, clock: env.clock, onReset: (reason) => this.#resets.tell(reason) });
-    this.#link = new Link(this.#linked(fallback));
+    this.#link = new Link(this.#linked(fallback, stream));
     if (isShared) this.#tabs = new Tabs(this.#shared(shared, fallback));
   }
 
@@ -102,6 +102,10 @@ class Hub {
     this.#unwatch = null;
     this.#leave();
     this.#health.change({ stopped: reason });
+  }
+
+  useStream(on) {
+    this.#link.useStreams(on);
   }
 
   #join() {
@@ -157,7 +161,7 @@ class Hub {
 
   // -- how the parts are put together
 
-  #linked(fallback) {
+  #linked(fallback, streams) {
     const { clock, random } = this.#env;
     return {
       open: (wanted, handlers) => this.#open(wanted, handlers),
@@ -166,6 +170,7 @@ class Hub {
       why: ({ filter, access }) => this.#requests.why(this.#address(filter, access)),
       auth: this.#auth,
       keyOf: (filter) => this.#address(filter, { query: {} }),
+      streams,
       cursor: () => this.#store.cursor,
       tell: (message) => this.#tell(message),
       onStop: (reason) => this.#ended(reason),

@@ -33,6 +33,7 @@ export class Link {
   #attempts;
   #standIn;
   #filter = null;
+  #streams;
   #running = false;
   #held = new Set(); // of reasons why nothing may be tried
   #current = null; // the attempt that is open
@@ -42,10 +43,11 @@ export class Link {
   /**
    * `open({filter, cursor, access}, handlers)` starts a transport; `read({filter, tell, isWanted})` is a round of
    * polling, null for none; `why({filter, access})` resolves to the Refusal that a transport cannot see; `keyOf(filter)`
-   * names a query; `cursor()` is where to go on; `tell(message)` is told what connections and polls tell, and
+   * names a query; `streams` says whether any may be opened; `cursor()` is where to go on; `tell(message)` is told what connections and polls tell, and
    * `onStop(reason)` that it has ended for good.
    */
-  constructor({ open, read, why, auth, keyOf, cursor, tell, onStop, health, clock, random, every }) {
+  constructor({ open, read, why, auth, keyOf, streams, cursor, tell, onStop, health, clock, random, every }) {
+    this.#streams = streams;
     this.#deps = { open, why, keyOf, cursor, tell, onStop, random };
     this.#health = health;
     this.#clock = clock;
@@ -91,10 +93,19 @@ export class Link {
     if (this.#held.delete(why)) this.#begin();
   }
 
+  /** Open streams from now on, or poll only; what is open is closed then. */
+  useStreams(streams) {
+    if (streams === this.#streams) return;
+    this.#streams = streams;
+    if (!this.#running) return;
+    this.#disconnect();
+    this.#begin();
+  }
+
   /** Try now if there is nothing but waiting to do, and look whether an open stream is still alive. */
   wake() {
     this.#current?.look();
-    if (this.#isWaiting) this.#connect();
+    this.#begin();
   }
 
   /** Say what is wanted; a stream that carries something else is replaced by one that carries this. */
@@ -112,9 +123,10 @@ export class Link {
 
   #begin() {
     if (!this.#isWaiting) return;
-    if (this.#health.record.status === "degraded") this.#standIn.begin();
+    if (!this.#streams) this.#health.change({ lostAt: null, retryAttempt: 0, refusal: null });
+    if (!this.#streams || this.#health.record.status === "degraded") this.#standIn.begin();
     else this.#standIn.later();
-    this.#connect();
+    if (this.#streams) this.#connect();
   }
 
   #gathered() {

@@ -21,7 +21,8 @@ export function healthPhrase({ status, stopped, online, retryAttempt, fallbackAc
 export function healthWords(health, { now, every = 2_000 }) {
   const phrase = healthPhrase(health);
   const { retryAttempt, nextAttemptAt, lostAt } = health;
-  if (phrase === "Polling") return `Polling every ${every / 1_000} s, stream lost ${span(now - lostAt)} ago`;
+  const lost = lostAt === null ? "" : `, stream lost ${span(now - lostAt)} ago`;
+  if (phrase === "Polling") return `Polling every ${every / 1_000} s${lost}`;
   if (phrase !== "Reconnecting") return phrase;
   const next = nextAttemptAt === null ? "" : `, next in ${span(Math.max(0, nextAttemptAt - now))}`;
   return `Reconnecting, attempt ${retryAttempt}${next}`;

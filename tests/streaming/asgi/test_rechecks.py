@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -507,3 +508,41 @@ async def test_a_stream_that_nobody_can_vouch_for_while_its_issuer_is_away_is_to
     await world.recheck(visitor.org)
     closing = (await wire.next(event="stream.closing")).json
     assert (closing["reason"], closing["reconnect"]) == ("unavailable", True)
+
+
+# -- feeds that are switched off ---------------------------------------------------------------------------------------
+
+
+async def test_a_feed_that_is_switched_off_ends_its_streams_of_that_org_and_is_polled_until_it_is_on(
+    world: World,
+) -> None:
+    world.configure(RECHECK_EVERY=0.05)
+    visitor, other = await world.visitor(), await world.visitor()
+    wire, others = await world.open(visitor), await world.open(other)
+    Members.switched_off.add(visitor.org)
+    closing = await wire.next(event="stream.closing")
+    assert {"reason": "disabled", "reconnect": False}.items() <= closing.json.items()
+    await wire.finished()
+    refused = world.wire(visitor=visitor)
+    await refused.answered()
+    assert (refused.status, refused.error["code"]) == (503, "stream-unavailable")
+    (cursor,) = await world.note(visitor.org, 1)
+    polled = world.wire("/test/stream/poll", visitor=visitor, query={"after": "0"})
+    await polled.answered()
+    assert [event["id"] for event in json.loads(polled.body)["events"]] == [str(cursor)]
+    whole = world.wire(f"/test/events/{cursor.sequence}", visitor=visitor)
+    await whole.answered()
+    assert whole.status == 200
+    Members.switched_off.clear()
+    await world.open(visitor, cursor=closing.id)
+    await world.note(other.org, 1)
+    await others.next(event="test.noted")
+
+
+async def test_of_a_feed_without_a_switch_nobody_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.feed.stream, "has_switch", False)
+    visitor = await world.visitor()
+    Members.switched_off.add(visitor.org)
+    await world.open(visitor)
+    (standing,) = await sync_to_async(opening.prospects)([session(world).request])
+    assert isinstance(standing, opening.Standing)

@@ -51,7 +51,8 @@ class Members(Access):
 
     rights_in: dict[tuple[str, str], Rights] = {}
     before_rights: Callable[[], None] | None = None
-    switched_off: set[str] = set()
+    switched_off: set[str | None] = set()
+    """Feeds that are off, and orgs whose feeds are."""
 
     def orgs(self, user: Any) -> set[str]:
         return {org for pk, org in self.rights_in if pk == str(user.pk)}
@@ -62,7 +63,7 @@ class Members(Access):
         return self.rights_in.get((str(user.pk), org))
 
     def enabled(self, stream: Stream, org: str | None) -> bool:
-        return stream.name not in self.switched_off
+        return not {stream.name, org} & self.switched_off
 
 
 PATH = "/test/stream"
@@ -75,7 +76,7 @@ class Feed:
     def __init__(self) -> None:
         self.state: dict[str, list[Announcement | Event]] = {}
         self.stream = Stream(
-            "test-feed", path="test/stream", events_path="test/events", snapshot=self.snapshot, queries=frozenset()
+            "test-feed", path="test/stream", events_path="test/events", snapshot=self.snapshot, has_switch=True
         )
         self.stream.announces(Noted, Whispered, Stated)
 

@@ -136,7 +136,10 @@ async def test_away_and_back_are_said_once_each(redis: Redis, caplog: pytest.Log
     assert said() == ["channel layer away, pokes are dropped", "channel layer back"]
 
 
-async def test_few_pokes_are_under_way_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_pokes_are_under_way_at_once(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STREAMING = {**settings.STREAMING, "LAYER_TIMEOUT": 10}
     under_way, most, sent = 0, 0, 0
 
     class Layer:
