@@ -24,9 +24,11 @@ from django.conf import settings  # noqa: E402 - models exist only after setup
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
+from flags.models import FlagState  # noqa: E402
 
 from redline.monitoring.models import ChangeReport, Vendor  # noqa: E402
 from redline.monitoring.streams import ChangeDetected, ChangeStateChanged  # noqa: E402
+from redline.workspaces import flags  # noqa: E402
 from redline.workspaces.models import Membership, Org, User  # noqa: E402
 from streaming import log  # noqa: E402
 from streaming.models import ApiToken, LogEntry  # noqa: E402
@@ -116,6 +118,14 @@ def head(org: str) -> str:
     return str(log.head(org).cursor)
 
 
+def switch(org: str, on: bool) -> None:
+    """Switch what has a switch for one org, as the admin does."""
+    if on:
+        FlagState.objects.filter(value=org).delete()
+    else:
+        FlagState.objects.create(name=flags.Name.EVENT_STREAM, condition=flags.Condition.EXCEPT_ORG, value=org)
+
+
 def trim(org: str, floor: int) -> None:
     log.trim(org, before=timezone.now(), keep=log.head(org).sequence - floor + 1)
 
@@ -128,7 +138,7 @@ def rewind(org: str, sequence: int) -> None:
         HeadRow.objects.filter(org=org).update(sequence=sequence, fingerprint=log.fingerprint(top.uid))
 
 
-ACTS = (org, member, token, revoke, join, sign_in, emit, whisper, detect, cursors, head, trim, rewind)
+ACTS = (org, member, token, revoke, join, sign_in, emit, whisper, detect, cursors, head, switch, trim, rewind)
 
 
 def serve(*functions: Callable[..., Any]) -> None:

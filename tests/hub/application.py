@@ -2,7 +2,7 @@
 
 Counts streams and polls, and does to streams what networks and proxies do: `mute` lets nothing through any more on the
 streams that are open (the connection stays, as after a long sleep), `cut` ends each stream 0.3 s after it has begun.
-`/test/page` is the page that tests open.
+`/test/page` is the page that tests open. The org feed has a switch here, which the project's own has not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from urllib.parse import parse_qs
 import orjson
 
 from redline.asgi import application as project
+from redline.monitoring.streams import org_feed
 
+org_feed.has_switch = True
 HERE = Path(__file__).parent
 FILES = {"/test/page": ("page.html", b"text/html"), "/test/page.js": ("page.js", b"text/javascript")}
 STREAM = "/v1/stream"

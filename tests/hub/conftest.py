@@ -17,7 +17,7 @@ def running() -> Iterator[tuple[Server, Clerk]]:
     url = fresh_database()
     clerk = Clerk(url)
     try:
-        with serve("uvicorn", database_url=url, application=APPLICATION) as server:
+        with serve("uvicorn", database_url=url, application=APPLICATION, env={"ENABLE_EVENT_STREAM": "on"}) as server:
             yield server, clerk
     finally:
         clerk.close()

@@ -151,3 +151,36 @@ async def test_with_a_ticket_a_page_opens_its_stream_and_with_the_servers_token_
     opened = [url for url in stage.requests if "/v1/stream?" in url]
     assert "ticket=rlt_" in opened[0]
     assert any("token=rlr_" in url for url in opened[1:]), opened
+
+
+async def test_a_feed_that_is_switched_off_while_it_is_open_is_polled_until_it_is_on_again(stage: Stage) -> None:
+    page = await stage.page()
+    await stage.emit(3)
+    await stage.clerk.switch(org=stage.member.org, on=False)
+    await stage.until(page, "hub.health.fallbackActive", within=10 + POLLING_WITHIN + SLACK)
+    await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 6")
+    assert (await stage.board())["open"] == 0
+    await stage.clerk.switch(org=stage.member.org, on=True)
+    await stage.until(page, "hub.health.status === 'healthy'", within=40)
+    await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 9")
+    assert await stage.seen(page) == stage.emitted
+    assert len(await stage.seen(page, "fresh")) == 1, "nothing had to be read again"
+
+
+async def test_a_page_whose_flag_is_off_polls_and_streams_when_it_is_switched_on(stage: Stage) -> None:
+    page = await stage.open(stream=False)
+    await stage.until(page, "hub.health.fallbackActive && seen.fresh.length === 1")
+    await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 3")
+    assert (await stage.board())["opened"] == 0
+    await page.evaluate("hub.useStream(true)")
+    await stage.until(page, "hub.health.status === 'healthy'")
+    await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 6")
+    await page.evaluate("hub.useStream(false)")
+    await stage.streams(0)
+    await stage.emit(3)
+    await stage.until(page, "seen.ids.length === 9")
+    assert await stage.seen(page) == stage.emitted
