@@ -214,6 +214,6 @@ def test_every_variable_that_the_settings_read_is_kept_from_tests() -> None:
 def test_a_wait_ends_with_the_thing_or_says_what_did_not_come() -> None:
     begun = time.monotonic()
     processes.wait_until(lambda: True, within=10, what="nothing")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     with pytest.raises(TimeoutError, match=r"Not within 0.05 s: the moon\."):
         processes.wait_until(lambda: False, within=0.05, what="the moon")

@@ -110,7 +110,7 @@ async def test_a_redis_that_hangs_holds_nobody_for_long() -> None:
             begun = time.monotonic()
             with pytest.raises(Exception, match=r"(?i)time"):
                 await here.send()
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 5
         finally:
             server.thaw()
 

@@ -183,7 +183,7 @@ def test_a_body_in_drips_is_cut_at_the_deadline_of_the_whole(web: Web) -> None:
     web.script = drip
     started = time.monotonic()
     assert refused(web.url, allow=web.allow, timeout=0.3) == "timed out after 0.3 s"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     gone.set()
 
 

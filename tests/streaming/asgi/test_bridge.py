@@ -92,7 +92,7 @@ async def test_a_question_to_a_hung_database_is_given_up_in_time_and_its_thread_
         with pytest.raises(OperationalError, match=r"no answer within 0\.1 s"):
             await made.ask(lambda name=name: (called.append(name), answers.wait(20)))
     await asyncio.to_thread(made.close, within=0.1)
-    assert loop.time() - begun < 1
+    assert loop.time() - begun < 5
     answers.set()
     await eventually(lambda: not made._threads[0].is_alive())
     assert called == ["hangs"], "who asked second has left before it was his turn"

