@@ -310,6 +310,7 @@ STREAMING = {
     "ACCESS": "redline.access.Access",
     "SIMPLE_MODE": flag("SIMPLE_MODE"),
     "EVENT_STREAM_HEARTBEAT_INTERVAL_MS": interval("EVENT_STREAM_HEARTBEAT_INTERVAL_MS", 15_000),
+    "EVENT_STREAM_REPLAY_LIMIT": whole("EVENT_STREAM_REPLAY_LIMIT", 100),
     "STREAM_ALLOWED_ORIGINS": matching(
         "STREAM_ALLOWED_ORIGINS", ORIGIN, "a full origin such as https://app.example.com"
     ),

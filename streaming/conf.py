@@ -52,6 +52,8 @@ class Settings:
     """The largest event on the wire; what is larger goes out thin."""
     REPLAY_MAX: int = 10_000
     """How many entries a client may be behind before it gets a snapshot instead."""
+    EVENT_STREAM_REPLAY_LIMIT: int = 100
+    """Of how many missed events of one type and resource a stream that condenses tells the newest alone, if of more."""
     RING_ENTRIES: int = 1_000
     RING_BYTES: int = 1 << 20
     RING_IDLE: float = 60.0

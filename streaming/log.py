@@ -19,6 +19,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connections, models, transaction
+from django.db.models import Count, Max
 from django.db.models.functions import Length
 
 from streaming import conf, incidents
@@ -150,6 +151,14 @@ def fingerprints(positions: Collection[tuple[str, int]]) -> dict[tuple[str, int]
         here = _raw(rows.filter(org=org, sequence__in=sequences).values_list("sequence", "uid"))
         found.update({(org, position): fingerprint(uid) for position, uid in here})
     return found
+
+
+def crowded(org: str, *, after: int, until: int, limit: int) -> tuple[dict[tuple[str, str], int], int]:
+    """Return the newest entry of each type and resource that has more than `limit`, and how many the others are."""
+    rows = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence__gt=after, sequence__lte=until)
+    counted = rows.exclude(resource="").order_by().values_list("type", "resource")
+    found = list(counted.annotate(count=Count("pk"), newest=Max("sequence")).filter(count__gt=limit))
+    return {(name, resource): newest for name, resource, _, newest in found}, sum(row[2] - 1 for row in found)
 
 
 def whole(org: str, sequence: int) -> tuple[Entry, bytes] | None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from streaming import access, authentication, conf, jwt, log
 from streaming.authentication import Credential, Identity
 from streaming.core import sse
+from streaming.core.condensation import EVERYTHING_IS_TOLD, Condensation
 from streaming.core.cursor import Cursor, Head, ResetReason
+from streaming.core.envelope import Envelope, Told
 from streaming.core.errors import CloseReason, Refused
 from streaming.core.event import Announcement
 from streaming.core.filter import Filter
@@ -53,11 +55,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Where a connection starts: the head as it was read, its right, and why its cursor was not good, if so."""
+    """Where a connection starts: the head as it was read, its right, and why its cursor was not good, if so; else what
+    its replay leaves out.
+    """
 
     head: Head
     standing: Standing
     reset: ResetReason | None
+    condensation: Condensation = EVERYTHING_IS_TOLD
     incarnation: int = 0
     """Which of the org's logs in this process it belongs to; the hub's, filled in by whoever asked."""
 
@@ -110,7 +115,25 @@ def _open(
     reset = request.reset
     if reset is None and request.cursor is not None:
         reset = head.judge(request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX)
-    return Opening(head=head, standing=standing, reset=reset)
+    opening = Opening(head=head, standing=standing, reset=reset)
+    if reset is None and request.cursor is not None and request.stream.condenses:
+        return replace(opening, condensation=_condensed(request, request.cursor, head))
+    return opening
+
+
+def _condensed(request: Request, cursor: Cursor, head: Head) -> Condensation:
+    limit = conf.streaming.EVENT_STREAM_REPLAY_LIMIT
+    if head.sequence - cursor.sequence <= limit:
+        return EVERYTHING_IS_TOLD
+    newest, left_out = log.crowded(request.org, after=cursor.sequence, until=head.sequence, limit=limit)
+    if left_out:
+        logger.info(
+            "replay condensed: %d events of %d resources are left out",
+            left_out,
+            len(newest),
+            extra={"org": request.org},
+        )
+    return Condensation(newest)
 
 
 def standings(requests: Sequence[Request]) -> list[Standing | Refused]:
@@ -168,7 +191,8 @@ def _scoped(request: Request, rights: Rights | None) -> Filter:
     if rights is None:
         raise forbidden()
     stream = request.stream
-    chosen = Filter(types=stream.types if request.types is None else request.types, rights=rights)
+    types = stream.types if request.types is None else request.types
+    chosen = Filter(types=types, rights=rights, envelope=stream.envelope)
     if stream.scope is None:
         return chosen
     return replace(chosen, scope=stream.scope(request.path, request.query, rights))
@@ -219,10 +243,23 @@ def _read(question: Question) -> tuple[bytes, ...]:
     stream, org, chosen = question.request.stream, question.request.org, question.filter
     if stream.snapshot is None:
         return ()
+    # Read before the state: what the state holds may be newer than it says, never older.
+    sequence = log.head(org).sequence if stream.envelope is not None else 0
     announcements = (Announcement.of(event) for event in stream.snapshot(org, chosen.rights))
-    blocks = (_encoded(one, org) for one in announcements if chosen.admits(one))
+    blocks = (_encoded(one, org, stream.envelope, sequence) for one in announcements if chosen.admits(one))
     return tuple(sse.joined(blocks, limit=conf.streaming.WRITE_BYTES))
 
 
-def _encoded(one: Announcement, org: str) -> bytes:
-    return sse.block(event=one.type, data=fit(one.event.payload(), type=one.type, resource=one.resource, org=org))
+def _encoded(one: Announcement, org: str, envelope: Envelope | None, sequence: int) -> bytes:
+    data = fit(one.event.payload(), type=one.type, resource=one.resource, org=org)
+    if envelope is not None:
+        told = Told(
+            type=one.type,
+            resource=one.resource,
+            data=data,
+            sequence=sequence,
+            emitted_at=datetime.now(UTC),
+            is_snapshot=True,
+        )
+        data = envelope(told)
+    return sse.block(event=one.type, data=data)

@@ -14,6 +14,7 @@ import orjson
 from streaming import conf, log
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.entry import Entry
+from streaming.core.envelope import Envelope
 from streaming.core.errors import Refused
 from streaming.core.event import iso_instant
 from streaming.core.filter import Filter
@@ -56,7 +57,7 @@ def one(request: Request, sequence: int) -> dict[str, Any] | Refused:
     if found is None or not chosen.admits(found[0]):
         return Refused(404, "not-found", "There is no such event.")
     entry, payload = found
-    return {**_event(entry), "data": orjson.Fragment(payload)}
+    return _event(entry, chosen.envelope, payload)
 
 
 def _standing(request: Request) -> Standing:
@@ -102,7 +103,7 @@ def _collect(org: str, head: Head, after: Cursor, chosen: Filter, limit: int) ->
             scanned += 1
             position = entry.cursor
             if chosen.admits(entry):
-                events.append(_event(entry))
+                events.append(_event(entry, chosen.envelope))
                 if len(events) == limit:
                     break
     if not position.fingerprint:  # nothing is kept at all
@@ -110,11 +111,11 @@ def _collect(org: str, head: Head, after: Cursor, chosen: Filter, limit: int) ->
     return Answer(events=tuple(events), cursor=position, has_more=position.sequence < head.sequence)
 
 
-def _event(entry: Entry) -> dict[str, Any]:
+def _event(entry: Entry, envelope: Envelope | None, payload: bytes | None = None) -> dict[str, Any]:
     return {
         "id": str(entry.cursor),
         "event": entry.type,
-        "data": orjson.Fragment(entry.data),
+        "data": orjson.Fragment(entry.wrapped(envelope, payload=payload)),
         "sequence": entry.sequence,
         "emittedAt": iso_instant(entry.emitted_at),
     }

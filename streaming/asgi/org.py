@@ -20,6 +20,7 @@ from streaming import conf, log
 from streaming.asgi.bridge import Bridge
 from streaming.asgi.pages import Pages
 from streaming.core import wire
+from streaming.core.condensation import EVERYTHING_IS_TOLD, Condensation
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.entry import Batch, Entry
 from streaming.core.filter import Filter
@@ -284,7 +285,9 @@ class OrgHub:
         now = self._loop.time()
         self._not_before = now + max(conf.streaming.PACE_MIN, conf.streaming.PACE_SHARE * (now - started))
 
-    def chunk(self, chosen: Filter, start: int, stop: int) -> Chunk | None:
+    def chunk(
+        self, chosen: Filter, start: int, stop: int, condensation: Condensation = EVERYTHING_IS_TOLD
+    ) -> Chunk | None:
         """Return the entries from sequence `start`, at most to `stop`, filtered and encoded into one write.
 
         None where nothing has come yet, or where the page that holds `start` must be read first. Readers at the same
@@ -302,16 +305,17 @@ class OrgHub:
             if found is None:
                 return None
             entries = [entry for entry in found if entry.sequence <= stop]
-        return self._encoded(chosen, entries)
+        return self._encoded(chosen, entries, condensation)
 
-    def _encoded(self, chosen: Filter, entries: Sequence[Entry]) -> Chunk:
+    def _encoded(self, chosen: Filter, entries: Sequence[Entry], condensation: Condensation) -> Chunk:
         first, last = entries[0].sequence, entries[-1].sequence
-        key = (first, last, chosen.types, chosen.scope, self._rights_that_matter(chosen.rights, entries))
+        rights = self._rights_that_matter(chosen.rights, entries)
+        key = (first, last, chosen.types, chosen.scope, chosen.envelope, rights, condensation)
         chunk = self._chunks.get(key)
         if chunk is None:
             if len(self._chunks) > 1000:
                 self._chunks.clear()
-            chunk = self._chunks[key] = encode(chosen, entries)
+            chunk = self._chunks[key] = encode(chosen, entries, condensation)
             if self._forgetting is None:  # a fan-out forgets its own; those of single readers would stay
                 self._forgetting = self._loop.call_later(CHUNK_KEPT, self._forget_chunks)
         return chunk
@@ -333,15 +337,15 @@ class OrgHub:
         return any(entry.sequence == sequence for entry in page.entries)
 
 
-def encode(chosen: Filter, entries: Sequence[Entry]) -> Chunk:
+def encode(chosen: Filter, entries: Sequence[Entry], condensation: Condensation = EVERYTHING_IS_TOLD) -> Chunk:
     """Filter and join entries into at most one write's worth of bytes, but at least one entry."""
     frames: list[bytes] = []
     size = 0
     last = shown = None
     limit: int = conf.streaming.WRITE_BYTES
     for entry in entries:
-        if chosen.admits(entry):
-            frame = entry.frame()
+        if chosen.admits(entry) and not condensation.leaves_out(entry):
+            frame = entry.frame(chosen.envelope, is_snapshot=condensation.is_snapshot(entry))
             if size + len(frame) > limit and frames:
                 break
             frames.append(frame)

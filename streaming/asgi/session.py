@@ -25,6 +25,7 @@ from streaming import conf
 from streaming.asgi.limits import Place
 from streaming.asgi.writer import Send, Writer
 from streaming.core import sse
+from streaming.core.condensation import EVERYTHING_IS_TOLD
 from streaming.core.cursor import Cursor, ResetReason
 from streaming.core.errors import CloseReason, Refused
 from streaming.core.event import iso_instant
@@ -44,6 +45,7 @@ class Session:
         "_awaits_state",
         "_begun",
         "_caught_up",
+        "_condensation",
         "_connection_id",
         "_cut_at",
         "_dies_at",
@@ -103,6 +105,7 @@ class Session:
         self._target = 0
         self._replayed = 0
         self._caught_up = False
+        self._condensation = EVERYTHING_IS_TOLD
         self._ready = False
         self._held = False
         self._awaits_state = False
@@ -165,6 +168,7 @@ class Session:
         self._target = opening.head.sequence
         self._replayed = 0
         self._caught_up = False
+        self._condensation = opening.condensation
         self.version += 1
         self._held = False
         if self._org.rights_moved(self._user, since=opening.head.sequence):
@@ -213,7 +217,7 @@ class Session:
             return None
         while not self._at_target():
             stop = self._target if not self._caught_up else _NO_END
-            chunk = self._org.chunk(self._filter, self._position.sequence + 1, stop)
+            chunk = self._org.chunk(self._filter, self._position.sequence + 1, stop, self._condensation)
             if chunk is None:
                 self._miss()
                 return None
@@ -242,6 +246,7 @@ class Session:
 
     def _tell_caught_up(self) -> bytes:
         self._caught_up = True
+        self._condensation = EVERYTHING_IS_TOLD
         self._lagging_since = None
         self._shown = self._position
         data = {"cursor": str(self._position), "replayed": self._replayed}

@@ -1,4 +1,4 @@
-"""What one connection lets through: the stream's types, the user's rights, the client's own choice and scope.
+"""What one connection lets through, and in which envelope: the stream's types, the user's rights, the client's choice.
 
 Looks only at an entry's columns, never into its payload. Hashable, so that connections with the same filter share
 one filtered, encoded chunk.
@@ -10,6 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Protocol
 
+from streaming.core.envelope import Envelope
 from streaming.core.rights import EVERYTHING, Rights
 
 
@@ -39,6 +40,7 @@ class Filter:
     types: frozenset[str]
     rights: Rights = EVERYTHING
     scope: Scope = Scope()
+    envelope: Envelope | None = None
 
     def admits(self, entry: Addressed) -> bool:
         if entry.type not in self.types or not self.rights.sees(keys=entry.keys, audience=entry.audience):

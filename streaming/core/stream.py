@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streaming.core.envelope import Envelope
 from streaming.core.errors import ConfigurationError, UnknownEvent
 from streaming.core.event import Announcement, Event
 from streaming.core.filter import Scope
@@ -81,6 +82,9 @@ class Stream:
     `scope(path parameters, query, rights)` narrows to what the client asked for, and raises `Refused` for what is
     malformed or not its own. `events` declares those that no rule of this stream makes.
 
+    `envelope` wraps each payload. `condenses` has a replay tell only the newest event of a type and resource of which
+    more than EVENT_STREAM_REPLAY_LIMIT were missed.
+
     `has_switch` says that the project may switch it off (`ACCESS.enabled`); of one that has none nobody is asked.
     """
 
@@ -90,6 +94,8 @@ class Stream:
     snapshot: Snapshot | None = field(default=None, kw_only=True)
     scope: Scoping | None = field(default=None, kw_only=True)
     queries: frozenset[str] = field(default=frozenset(), kw_only=True)
+    envelope: Envelope | None = field(default=None, kw_only=True)
+    condenses: bool = field(default=False, kw_only=True)
     has_switch: bool = field(default=False, kw_only=True)
     events: dict[str, type[Event]] = field(default_factory=dict, kw_only=True)
     summary: str = field(default="", kw_only=True)

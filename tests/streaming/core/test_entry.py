@@ -7,6 +7,7 @@ import pytest
 
 from streaming.core.cursor import Cursor
 from streaming.core.entry import Batch, Entry
+from streaming.core.envelope import Told
 
 AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
@@ -48,3 +49,18 @@ def test_an_entry_cannot_be_changed_and_is_no_copy_of_anybody() -> None:
 
 def test_a_batch_reaches_to_its_last_entry() -> None:
     assert Batch(org="a", epoch="7f3a", after="00000000", entries=(entry(1), entry(2))).head == 2
+
+
+def wrapped(told: Told) -> bytes:
+    kind = b"snapshot" if told.is_snapshot else b"event"
+    return b'{"kind":"%s","n":%d,"payload":%s}' % (kind, told.sequence, told.data)
+
+
+def test_each_feed_has_its_envelope_and_its_bytes_are_shared_too() -> None:
+    one = entry()
+    assert one.frame(wrapped).endswith(b'data: {"kind":"event","n":42,"payload":{"pieceId":"k"}}\n\n')
+    assert b'"kind":"snapshot"' in one.frame(wrapped, is_snapshot=True)
+    assert one.frame(wrapped) is one.frame(wrapped)
+    assert one.frame().endswith(b'data: {"pieceId":"k"}\n\n')
+    assert one.wrapped(wrapped, payload=b"7") == b'{"kind":"event","n":42,"payload":7}'
+    assert one.wrapped(None, payload=b"7") == b"7"
