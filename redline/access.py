@@ -1,6 +1,7 @@
 """Redline's answer to `streaming`'s question who belongs to which org and may see what.
 
-An org is a `workspaces.Org`, its key the org's id. Every member sees the org's feed; owner and admin see everything.
+An org is a `workspaces.Org`, its key the org's id. Every member sees the org's feed, and of its projects those that he
+is on; owner and admin see everything.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from redline.projects import selectors as projects
 from redline.workspaces import flags, selectors, services
 from redline.workspaces.models import Role
 from streaming import Rights, Stream
@@ -37,8 +39,10 @@ class Access(BaseAccess):
         return self.rights_of_many([(user, org)])[0]
 
     def rights_of_many(self, members: Collection[Member]) -> list[Rights | None]:
-        roles = selectors.memberships({user.pk for user, _ in members})
-        return [_rights(roles.get((user.pk, org)), user.pk) for user, org in members]
+        asked = [(user.pk, org) for user, org in members]
+        roles = selectors.memberships({user for user, _ in asked})
+        keys = projects.keys_of_many([one for one in asked if one in roles and not roles[one].sees_all])
+        return [_rights(roles.get(one), one[0], keys.get(one, frozenset())) for one in asked]
 
     def enabled(self, stream: Stream, org: str | None) -> bool:
         return self.enabled_of_many([(stream, org)])[0]
@@ -60,7 +64,7 @@ class Access(BaseAccess):
         return dict(selectors.users_of_subjects(subjects))
 
 
-def _rights(role: Role | None, user_id: str) -> Rights | None:
+def _rights(role: Role | None, user_id: str, keys: frozenset[str]) -> Rights | None:
     if role is None:
         return None
-    return Rights(all=True) if role.sees_all else Rights(names=frozenset({user_id}))
+    return Rights(all=True) if role.sees_all else Rights(names=frozenset({user_id}), keys=keys)

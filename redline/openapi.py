@@ -49,9 +49,9 @@ class InlineChoice(OpenApiSerializerFieldExtension):
         return {"type": "string", "enum": list(self.target.choices)}
 
 
-def id_of(what: str) -> OpenApiParameter:
+def id_of(what: str, *, name: str = "id") -> OpenApiParameter:
     """Describe the id in a path."""
-    return OpenApiParameter("id", str, OpenApiParameter.PATH, description=f"The id of {what}.")
+    return OpenApiParameter(name, str, OpenApiParameter.PATH, description=f"The id of {what}.")
 
 
 def query(name: str, description: str, **kwargs: Any) -> OpenApiParameter:

@@ -1,4 +1,4 @@
-"""What REST views of all apps share: the order of refusals, the caller's org, bodies, lists by cursor.
+"""What REST views of all apps share: routes, the order of refusals, the caller's org, bodies, lists by cursor.
 
 Refusals come in the contract's order: a method that is not allowed, then who is asking, then what is malformed, then
 what is not theirs. A row that does not exist and one of another org are the same 403.
@@ -13,6 +13,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import StringConverter
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -35,6 +37,23 @@ class Member:
     user_id: str
     org_id: str
     role: Role
+
+
+class AnyId(StringConverter):
+    """Whatever stands between two slashes, also nothing: the view tells what is no id."""
+
+    regex = "[^/]*"
+
+
+register_converter(AnyId, "any")
+
+
+def both(route: str, view: type[View], name: str) -> list[URLPattern]:
+    """Route with and without a trailing slash; the schema knows the one without."""
+    return [
+        path(route, view.as_view(), name=name),
+        path(f"{route}/", view.as_view(schema=None)),
+    ]
 
 
 class View(APIView):

@@ -155,6 +155,7 @@ INSTALLED_APPS = [
     "flags",
     "redline.workspaces",
     "redline.monitoring",
+    "redline.projects",
     "redline.dashboard",
     "redline.demo",
 ]

@@ -9,6 +9,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("v1/", include("redline.monitoring.urls")),
     path("api/v1/", include("redline.workspaces.urls")),
+    path("api/v1/", include("redline.projects.urls")),
     path("", include("redline.dashboard.urls")),
 ]
 

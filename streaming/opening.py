@@ -20,7 +20,7 @@ from streaming.core import sse
 from streaming.core.condensation import EVERYTHING_IS_TOLD, Condensation
 from streaming.core.cursor import Cursor, Head, ResetReason
 from streaming.core.envelope import Envelope, Told
-from streaming.core.errors import CloseReason, Refused
+from streaming.core.errors import CloseReason, Refused, forbidden
 from streaming.core.event import Announcement
 from streaming.core.filter import Filter
 from streaming.core.rights import Rights
@@ -195,7 +195,7 @@ def _scoped(request: Request, rights: Rights | None) -> Filter:
     chosen = Filter(types=types, rights=rights, envelope=stream.envelope)
     if stream.scope is None:
         return chosen
-    return replace(chosen, scope=stream.scope(request.path, request.query, rights))
+    return replace(chosen, scope=stream.scope(request.org, request.path, request.query, rights))
 
 
 def _undecided() -> Refused:
@@ -207,11 +207,6 @@ def _undecided() -> Refused:
         temporary=True,
         ends=CloseReason.UNAVAILABLE,
     )
-
-
-def forbidden() -> Refused:
-    """The one answer to the unknown and the foreign alike."""
-    return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
 
 
 def switched_off() -> Refused:

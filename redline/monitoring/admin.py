@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils import timezone
 
+from redline.admin import FixedOnceSaved, Refusing
 from redline.monitoring import services
 from redline.monitoring.models import (
     Action,
@@ -43,26 +44,6 @@ class Recorded:
 
     def has_change_permission(self, *_: Any) -> bool:
         return False
-
-
-class Refusing(admin.ModelAdmin):
-    """An admin whose models may refuse a save after their form was found valid: said on the page, not as a crash."""
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return super().changeform_view(request, *args, **kwargs)
-        except ValidationError as refusal:
-            self.message_user(request, " ".join(refusal.messages), messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-
-
-class FixedOnceSaved(admin.ModelAdmin):
-    """`fixed` fields are set when a row is added and only read afterwards."""
-
-    fixed: tuple[str, ...] = ()
-
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
-        return [*super().get_readonly_fields(request, obj), *(self.fixed if obj is not None else ())]
 
 
 class VendorPageForm(forms.ModelForm):

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.permissions import AllowAny
 
 from redline.monitoring import api
-from redline.rest import View
-
-
-class AnyId(StringConverter):
-    """Whatever stands between two slashes, also nothing: the view tells what is no id."""
-
-    regex = "[^/]*"
-
-
-register_converter(AnyId, "any")
-
-
-def both(route: str, view: type[View], name: str) -> list[URLPattern]:
-    """Route with and without a trailing slash; the schema knows the one without."""
-    return [
-        path(route, view.as_view(), name=name),
-        path(f"{route}/", view.as_view(schema=None)),
-    ]
-
+from redline.rest import both
 
 schema = SpectacularJSONAPIView.as_view(authentication_classes=[], permission_classes=[AllowAny])
 

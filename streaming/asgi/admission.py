@@ -26,10 +26,10 @@ from streaming.asgi.lifespan import Process
 from streaming.asgi.limits import unavailable
 from streaming.authentication import Binding, Identity
 from streaming.core.cursor import Cursor
-from streaming.core.errors import Refused
+from streaming.core.errors import Refused, forbidden
 from streaming.core.stream import Stream
 from streaming.core.wire import canonical, is_org
-from streaming.opening import Request, forbidden, switched_off
+from streaming.opening import Request, switched_off
 from streaming.reconnect import Offer
 
 logger = logging.getLogger("streaming.admission")

@@ -78,6 +78,11 @@ class Refused(StreamingError):
         self.ends = ends
 
 
+def forbidden() -> Refused:
+    """The one answer to the unknown and the foreign alike."""
+    return Refused(403, "forbidden", "This is not yours to see, or does not exist.")
+
+
 class CloseReason(enum.StrEnum):
     """Why the server ended a stream: a closed set, each with whether the client should come back."""
 

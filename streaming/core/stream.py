@@ -26,7 +26,7 @@ from streaming.core.rights import Rights
 
 Maker = Callable[[Any], "Event | Announcement | None"]
 Snapshot = Callable[[str, Rights], "Iterable[Event | Announcement]"]
-Scoping = Callable[[Mapping[str, str], Mapping[str, str], Rights], Scope]
+Scoping = Callable[[str, Mapping[str, str], Mapping[str, str], Rights], Scope]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Stream:
 
     `snapshot(org, rights)` yields the state that a client gets in place of lost history.
 
-    `scope(path parameters, query, rights)` narrows to what the client asked for, and raises `Refused` for what is
+    `scope(org, path parameters, query, rights)` narrows to what the client asked for, and raises `Refused` for what is
     malformed or not its own. `events` declares those that no rule of this stream makes.
 
     `envelope` wraps each payload. `condenses` has a replay tell only the newest event of a type and resource of which

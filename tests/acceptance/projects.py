@@ -55,7 +55,7 @@ OF_DOCUMENTS = frozenset({"test.flagged", "test.ended"})
 """What a client that asks for one document gets."""
 
 
-def scope(path: Mapping[str, str], query: Mapping[str, str], rights: Rights) -> Scope:
+def scope(org: str, path: Mapping[str, str], query: Mapping[str, str], rights: Rights) -> Scope:
     within = frozenset(query[name] for name in ("projectId", "documentId") if name in query)
     if not rights.all and not within <= rights.keys:
         raise Refused(403, "forbidden", "This is not yours to see, or does not exist.")

@@ -48,7 +48,15 @@ QUERYING = ("streaming.log", "streaming.sequencer", "streaming.snapshot", "strea
 DOOR = ("streaming", "streaming.testing")
 OWN = ("redline.{app}.models", "redline.{app}.selectors", "redline.{app}.services")
 WORKSPACES = ("redline.workspaces.models", "redline.workspaces.selectors", "redline.workspaces.acting")
-GLUE = ("redline.ids", "redline.errors", "redline.parsers", "redline.rest", "redline.fields", "redline.openapi")
+GLUE = (
+    "redline.ids",
+    "redline.admin",
+    "redline.errors",
+    "redline.parsers",
+    "redline.rest",
+    "redline.fields",
+    "redline.openapi",
+)
 # What an app of redline is made of beyond the usual files; the rows below say which app has which.
 MONITORING = ("redline.monitoring.*", "redline.monitoring.pipeline.*")
 
@@ -121,13 +129,17 @@ TABLE = (
     Row(files="redline/asgi.py", may=("redline.*", "streaming.asgi.*")),
     Row(
         files="redline/access.py",
-        may=("streaming", "streaming.access", "redline.workspaces.services", "redline.workspaces.flags", *WORKSPACES),
+        may=(
+            *("streaming", "streaming.access", "redline.projects.selectors"),
+            *("redline.workspaces.services", "redline.workspaces.flags", *WORKSPACES),
+        ),
     ),
     Row(
         files="redline/errors.py",
         may=("streaming", "streaming.core.errors", "streaming.redaction", "streaming.request_id", *GLUE),
     ),
     Row(files="redline/ids.py"),
+    Row(files="redline/admin.py"),
     Row(files="redline/parsers.py", may=GLUE),
     Row(files="redline/rest.py", may=(*GLUE, *WORKSPACES, "streaming")),
     Row(files="redline/fields.py", may=GLUE),
@@ -166,7 +178,9 @@ TABLE = (
         files="redline/{app}/services.py",
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN[:2], "redline.workspaces.services", "redline.{app}.pipeline.*"),
     ),
-    Row(files="redline/{app}/streams.py", may=(*WORKSPACES, *DOOR, *OWN[:2])),
+    Row(files="redline/{app}/streams.py", may=("redline.ids", *WORKSPACES, *DOOR, *OWN[:2])),
+    Row(files="redline/projects/serializers.py", may=(*GLUE, OWN[0])),
+    Row(files="redline/projects/api.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.{app}.serializers")),
     Row(files="redline/workspaces/telemetry.py"),
     Row(files="redline/workspaces/flags.py", may=WORKSPACES),
     Row(files="redline/workspaces/admin.py", may=("redline.workspaces.flags", *WORKSPACES)),

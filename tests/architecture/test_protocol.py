@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from redline.monitoring.streams import org_feed
+from redline.projects.streams import workspace_feed
 from streaming.core.cursor import ResetReason
 from streaming.core.errors import CloseReason
 from streaming.core.event import Event, Instant
@@ -81,9 +82,13 @@ def test_every_refusal_that_will_pass_is_said_to_have_a_retry_after() -> None:
         assert ("`Retry-After`" in row[2] and "without `Retry-After`" not in row[2]) is passing, row
 
 
-def documented() -> dict[str, dict[str, tuple[str, str]]]:
+SECTIONS = {"## 10. ": org_feed, "## 11. ": workspace_feed}
+EVENTS = [(section, name) for section, feed in SECTIONS.items() for name in feed.events]
+
+
+def documented(section: str) -> dict[str, dict[str, tuple[str, str]]]:
     """Return type and presence of each key of each event."""
-    section = TEXT.partition("## 10. ")[2].partition("### The state")[0]
+    section = TEXT.partition(section)[2].partition("\n## ")[0].partition("### The state")[0]
     parts = re.split(r"^### `(.+)`$", section, flags=re.MULTILINE)[1:]
     return {
         type_: {name(key): (kind, present) for key, kind, present in table("key", within=body)}
@@ -92,12 +97,13 @@ def documented() -> dict[str, dict[str, tuple[str, str]]]:
 
 
 def declared(event: type[Event]) -> dict[str, tuple[str, str]]:
-    """Return the same as the code has it: a field that may be None is left out on the wire."""
+    """Return the same as the code has it: a field that may be None is left out on the wire, or null."""
     hints = typing.get_type_hints(event, include_extras=True)
-    return {str(field.alias): kind(hints[key]) for key, field in event.model_fields.items()}
+    empty = "may be `null`" if event.nulls else "may be absent"
+    return {str(field.alias): kind(hints[key], empty) for key, field in event.model_fields.items()}
 
 
-def kind(hint: Any) -> tuple[str, str]:
+def kind(hint: Any, empty: str = "") -> tuple[str, str]:
     if hint == Instant:
         return "instant", "always"
     if typing.get_origin(hint) is Literal:
@@ -105,19 +111,20 @@ def kind(hint: Any) -> tuple[str, str]:
     parts = typing.get_args(hint)
     if type(None) in parts:
         (rest,) = (part for part in parts if part is not type(None))
-        return kind(rest)[0], "may be absent"
+        return kind(rest)[0], empty
     return {str: "text", int: "whole number", bool: "true or false"}[hint], "always"
 
 
-def test_the_documented_events_are_the_declared_ones() -> None:
-    assert documented().keys() == org_feed.events.keys()
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_documented_events_are_the_declared_ones(section: str) -> None:
+    assert documented(section).keys() == SECTIONS[section].events.keys()
 
 
-@pytest.mark.parametrize("type_", org_feed.events)
-def test_each_event_has_exactly_the_documented_keys_types_and_values(type_: str) -> None:
-    event = org_feed.events[type_]
-    assert not event.nulls
-    assert documented()[type_] == declared(event)
+@pytest.mark.parametrize(("section", "type_"), EVENTS)
+def test_each_event_has_exactly_the_documented_keys_types_and_values(section: str, type_: str) -> None:
+    event = SECTIONS[section].events[type_]
+    assert event.nulls is (section == "## 11. ")
+    assert documented(section)[type_] == declared(event)
 
 
 @pytest.mark.parametrize("type_", org_feed.events)

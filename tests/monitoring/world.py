@@ -62,8 +62,8 @@ def last_event() -> int:
 class Rest:
     """A client with an API token."""
 
-    def __init__(self, user: User, org: Org) -> None:
-        self.user, self.org = user, org
+    def __init__(self, user: User, org: Org, *, prefix: str = "/v1/") -> None:
+        self.user, self.org, self._prefix = user, org, prefix
         _, self.secret = ApiToken.issue(user=user, org=org.pk)
         self._client = Client(raise_request_exception=True)
 
@@ -71,7 +71,7 @@ class Rest:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         response = self._client.generic(
             method,
-            f"/v1/{path}",
+            f"{self._prefix}{path}",
             data=content,
             content_type="application/json",
             headers={"Authorization": f"Bearer {self.secret}", **headers},
@@ -86,6 +86,9 @@ class Rest:
 
     def patch(self, path: str, body: Any = None) -> Answer:
         return self.ask("PATCH", path, body)
+
+    def delete(self, path: str) -> Answer:
+        return self.ask("DELETE", path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -247,7 +247,7 @@ def test_a_state_event_that_is_too_large_goes_out_thin(house: House, settings: S
 
 
 def test_a_scope_narrows_or_refuses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scope(path: Any, query: Any, rights: Rights) -> Scope:
+    def scope(org: str, path: Any, query: Any, rights: Rights) -> Scope:
         assert rights == EVERYTHING
         if path["id"] == "foreign":
             raise Refused(404, "not-found", "No.")
