@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from streaming import access, authentication, proofs, sealing
 from streaming.authentication import Binding, Credential, Identity, Kind
+from streaming.core.errors import forbidden
 from streaming.models import Ticket
-from streaming.opening import forbidden
 
 PREFIX = "rlt_"
 LIFE_SECONDS = 60

@@ -9,10 +9,9 @@ from streaming.asgi.admission import arrive
 from streaming.asgi.consumers import Consumer
 from streaming.asgi.exchange import Exchange
 from streaming.asgi.lifespan import Process
-from streaming.core.errors import Refused
+from streaming.core.errors import Refused, forbidden
 from streaming.core.event import iso_instant
 from streaming.core.wire import canonical
-from streaming.opening import forbidden
 
 
 class TicketConsumer(Consumer):

@@ -168,7 +168,7 @@ def test_many_are_opened_together_each_with_its_own_result(
     cursors = [entry.cursor for entry in log.read(house.org.pk, first=1, limit=3).entries]
     asked = [ask(house, role, cursor=cursor) for role in house.users for cursor in cursors]
     asked.append(ask(house, user=User.objects.create(username="foreign")))
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):  # heads, fingerprints, tokens with users, roles, projects
         results = visit(asked)
     assert [isinstance(one, Opening) for one in results] == [True] * 12 + [False]
     assert visit([]) == []
