@@ -10,6 +10,19 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 
+class Recorded:
+    """What is written by the system: nobody adds to it or edits it."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+
 class Refusing(admin.ModelAdmin):
     """An admin whose models may refuse a save after their form was found valid: said on the page, not as a crash."""
 

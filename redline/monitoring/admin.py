@@ -15,7 +15,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from redline.admin import FixedOnceSaved, Refusing
+from redline.admin import FixedOnceSaved, Recorded, Refusing
 from redline.monitoring import services
 from redline.monitoring.models import (
     Action,
@@ -31,19 +31,6 @@ from redline.monitoring.models import (
     Vendor,
     VendorPage,
 )
-
-
-class Recorded:
-    """What is written by the system: nobody adds to it or edits it."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
 
 
 class VendorPageForm(forms.ModelForm):

@@ -116,3 +116,120 @@ class ProjectMembership(StreamedModel):
     @property
     def org_id(self) -> str:
         return str(self.project.org_id)
+
+
+class Document(StreamedModel):
+    """A text of a project, made of sections."""
+
+    id = PublicIdField("doc")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="documents")
+    title = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(StreamedModel.Meta):
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def org_id(self) -> str:
+        return str(self.project.org_id)
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """What it belongs to, itself included: whose rights see it, and which scopes hold it."""
+        return str(self.project_id), str(self.pk)
+
+
+class ConflictState(models.TextChoices):
+    CLEAN = "clean"
+    REBASE_REQUIRED = "rebase_required"
+    BLOCKED = "blocked"
+
+
+class Section(StreamedModel):
+    """A part of a document: its approved text, and whether what is being drafted for it agrees with it."""
+
+    id = PublicIdField("sec")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="sections")
+    heading = models.CharField(max_length=200)
+    text = models.TextField(blank=True, help_text="The approved text.")
+    approved_version = models.PositiveIntegerField(default=1, editable=False)
+    draft_version = models.PositiveIntegerField(default=0, editable=False, help_text="The newest draft's; 0 for none.")
+    conflict_state = models.CharField(
+        max_length=16, choices=ConflictState.choices, default=ConflictState.CLEAN, editable=False
+    )
+    conflict_reason = models.CharField(max_length=300, null=True, blank=True, editable=False)
+    detected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    detected_by = models.CharField(max_length=64, null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(StreamedModel.Meta):
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.heading
+
+    @property
+    def org_id(self) -> str:
+        return self.document.org_id
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        return (*self.document.keys, str(self.pk))
+
+
+class ApprovedText(models.Model):
+    """A section's text as it was approved once: what drafts were begun from."""
+
+    section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="approved")
+    version = models.PositiveIntegerField()
+    text = models.TextField(blank=True)
+    by = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["section", "version"], name="projects_one_text_a_version")]
+        ordering = ["version"]
+
+    def __str__(self) -> str:
+        return f"{self.section}, version {self.version}"
+
+
+class SectionDraft(StreamedModel):
+    """What one author would have a section say; based on the version that he saw."""
+
+    section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="drafts")
+    author = models.ForeignKey(User, on_delete=models.CASCADE, related_name="section_drafts")
+    version = models.PositiveIntegerField()
+    base_version = models.PositiveIntegerField()
+    text = models.TextField(blank=True)
+    saved_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(StreamedModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["section", "author"], name="projects_one_draft_an_author")]
+        ordering = ["-version"]
+
+    def __str__(self) -> str:
+        return f"{self.section}, draft {self.version}"
+
+    @property
+    def org_id(self) -> str:
+        return self.section.org_id
+
+
+class ConflictStep(models.Model):
+    """A step in the history of a section's conflicts."""
+
+    section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="conflict_steps")
+    at = models.DateTimeField(default=timezone.now)
+    by = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=ConflictState.choices)
+    reason = models.CharField(max_length=300, null=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.section}: {self.state}"

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from django.db.models import QuerySet
 
-from redline.projects.models import Project, ProjectMembership
+from redline.projects.models import ApprovedText, Document, Project, ProjectMembership, Section, SectionDraft
 from streaming import Rights
 
 
@@ -24,3 +24,20 @@ def visible(org: str, rights: Rights) -> QuerySet[Project]:
     """Return the projects of an org that somebody with these rights may see."""
     projects = Project.objects.filter(org=org)
     return projects if rights.all else projects.filter(pk__in=rights.keys)
+
+
+def visible_documents(org: str, rights: Rights) -> QuerySet[Document]:
+    return Document.objects.filter(project__in=visible(org, rights)).select_related("project")
+
+
+def visible_sections(org: str, rights: Rights) -> QuerySet[Section]:
+    return Section.objects.filter(document__project__in=visible(org, rights)).select_related("document__project")
+
+
+def newest_draft(section: Section) -> SectionDraft | None:
+    return section.drafts.order_by("-version").first()
+
+
+def approved_text(section: Section, version: int) -> str:
+    """Return a section's text as it was approved under a version."""
+    return ApprovedText.objects.get(section=section, version=version).text

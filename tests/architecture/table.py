@@ -172,6 +172,16 @@ TABLE = (
         files="redline/monitoring/api.py",
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.monitoring.serializers", "redline.monitoring.claims"),
     ),
+    # Projects: texts against each other are pure, and editing is a second room of services.
+    Row(files="redline/projects/drafts.py", only=PURE | {"diff_match_patch"}),
+    Row(files="redline/projects/editing.py", may=(*WORKSPACES, *DOOR, *OWN[:2], "redline.projects.drafts")),
+    Row(files="redline/projects/serializers.py", may=(*GLUE, OWN[0])),
+    Row(files="redline/projects/streams.py", may=("redline.ids", *WORKSPACES, *DOOR, *OWN[:2], "redline.projects.*")),
+    *(
+        Row(files=f"redline/projects/{name}.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.projects.*"))
+        for name in ("api", "editing_api")
+    ),
+    Row(files="redline/projects/urls.py", may=("redline.rest", "redline.projects.*")),
     Row(files="redline/{app}/models.py", may=("redline.ids", *WORKSPACES, *DOOR)),
     Row(files="redline/{app}/selectors.py", may=("redline.ids", *WORKSPACES, *DOOR, OWN[0])),
     Row(
@@ -179,8 +189,6 @@ TABLE = (
         may=(*GLUE, *WORKSPACES, *DOOR, *OWN[:2], "redline.workspaces.services", "redline.{app}.pipeline.*"),
     ),
     Row(files="redline/{app}/streams.py", may=("redline.ids", *WORKSPACES, *DOOR, *OWN[:2])),
-    Row(files="redline/projects/serializers.py", may=(*GLUE, OWN[0])),
-    Row(files="redline/projects/api.py", may=(*GLUE, *WORKSPACES, *DOOR, *OWN, "redline.{app}.serializers")),
     Row(files="redline/workspaces/telemetry.py"),
     Row(files="redline/workspaces/flags.py", may=WORKSPACES),
     Row(files="redline/workspaces/admin.py", may=("redline.workspaces.flags", *WORKSPACES)),

@@ -109,6 +109,9 @@ def kind(hint: Any, empty: str = "") -> tuple[str, str]:
     if typing.get_origin(hint) is Literal:
         return "one of " + " ".join(f"`{value}`" for value in typing.get_args(hint)), "always"
     parts = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        inner = {str(field.alias or key): key for key, field in parts[0].model_fields.items()}
+        return "list of " + " ".join(f"`{name}`" for name in inner), "always"
     if type(None) in parts:
         (rest,) = (part for part in parts if part is not type(None))
         return kind(rest)[0], empty

@@ -11,8 +11,10 @@ from django.core.asgi import get_asgi_application
 
 from redline.workspaces.models import Org, Role
 from streaming.asgi import lifespan, routing
+from streaming.models import LogEntry
 from tests.monitoring.world import Rest, make_member, make_org
 from tests.streaming.asgi.wire import Wire
+from tests.streaming.asgi.world import eventually
 
 FEED = "/api/v1/events"
 
@@ -92,3 +94,9 @@ async def streams(settings: Any, transactional_db: None, closed_connections: Non
 async def act(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Do something that queries."""
     return await sync_to_async(call)(*args, **kwargs)
+
+
+async def numbered(org: Org) -> None:
+    """Wait until everything that was committed has its place in the log."""
+    waiting = LogEntry.objects.filter(org=org.pk, sequence=None)
+    await eventually(lambda: act(lambda: not waiting.exists()))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from redline.projects import services
+from redline.projects import editing, services
 from redline.projects.models import Project
 from redline.workspaces.models import Org, User
 from tests.monitoring.world import Rest, events
@@ -45,3 +45,15 @@ def test_one_is_begun_and_found_in_the_admin(root: Client, ann: Rest) -> None:
     blank = Project(name="Begun here")
     assert root.post("/admin/projects/project/add/", form(blank, org=ann.org.pk)).status_code == 302
     assert b"Begun here" in root.get("/admin/projects/project/?q=Begun").content
+
+
+def test_texts_are_read_in_the_admin_and_not_written(root: Client, ann: Rest) -> None:
+    project = services.create(ann.org.pk, name="P", by=ann.user.pk)
+    document = editing.add_document(project, title="Terms")
+    section = editing.add_section(document, heading="Retention", text="Ninety days.", by=ann.user.pk)
+    editing.save_draft(section, text="Thirty days.", base_version=1, by=ann.user.pk)
+    for page in (f"document/{document.pk}/change/", f"section/{section.pk}/change/", "section/?q=Ret", "document/?q=T"):
+        answer = root.get(f"/admin/projects/{page}")
+        assert answer.status_code == 200, page
+    assert "Thirty days." in root.get(f"/admin/projects/section/{section.pk}/change/").content.decode()
+    assert root.post(f"/admin/projects/section/{section.pk}/change/", {"heading": "x"}).status_code == 403

@@ -9,11 +9,11 @@ import pytest
 from flags.models import FlagState
 from pytest_django.fixtures import Settings
 
-from redline.projects import services
+from redline.projects import editing, services
 from redline.projects.models import Project
 from redline.workspaces.models import Membership, Role
 from tests.monitoring.world import Rest
-from tests.projects.conftest import FEED, Streams, act
+from tests.projects.conftest import FEED, Streams, act, numbered
 from tests.streaming.asgi.world import eventually
 
 pytestmark = [pytest.mark.any_database, pytest.mark.django_db(transaction=True)]
@@ -86,11 +86,13 @@ async def test_after_a_reset_each_project_is_a_snapshot(streams: Streams, ann: R
 async def test_a_replay_of_too_much_tells_the_latest_status(streams: Streams, ann: Rest, settings: Settings) -> None:
     settings.STREAMING = {**settings.STREAMING, "EVENT_STREAM_REPLAY_LIMIT": 3}
     project = await begun(ann)
+    await numbered(ann.org)
     wire = await streams.open(ann)
     cursor = wire.told[-1].id
     await wire.leave()
     for status in ("active", "paused", "active", "completed"):
         await act(services.change, project, by=ann.user.pk, status=status)
+    await numbered(ann.org)
     resumed = await streams.open(ann, cursor=cursor)
     assert told(resumed) == [("snapshot", project.pk, "completed")]
 
@@ -156,6 +158,7 @@ async def test_it_is_off_unless_switched_on_and_can_be_polled_all_the_same(
 ) -> None:
     settings.FLAGS = {**settings.FLAGS, "ENABLE_EVENT_STREAM": [("boolean", False)]}
     project = await begun(ann)
+    await numbered(ann.org)
     refused = await streams.wire(ann).answered()
     assert (refused.status, refused.error["code"], "retry-after" in refused.headers) == (
         503,
@@ -178,3 +181,67 @@ async def test_switched_off_for_one_org_its_open_streams_end_and_no_others(
     await eventually(lambda: wire.ended)
     await begun(stranger)
     await outside.next(event="project.lifecycle")
+
+
+# -- sections
+
+
+async def test_a_documents_stream_has_its_sections_and_a_sections_only_its_own(streams: Streams, ann: Rest) -> None:
+    project = await begun(ann)
+    documents = [await act(editing.add_document, project, title=title) for title in "ab"]
+    sections = [
+        await act(editing.add_section, document, heading="h", text="One.", by=ann.user.pk)
+        for document in (documents[0], documents[0], documents[1])
+    ]
+    whole = await streams.open(ann, documentId=documents[0].pk)
+    one = await streams.open(ann, sectionId=sections[0].pk)
+    nothing = await streams.open(ann, projectId=project.pk, documentId=documents[1].pk, sectionId=sections[0].pk)
+    for section in sections:
+        await act(editing.save_draft, section, text="Two.", base_version=1, by=ann.user.pk)
+    await act(services.change, project, by=ann.user.pk, status="active")
+    everything = await streams.open(ann, cursor=FOREIGN)
+    await act(editing.save_draft, sections[0], text="Three.", base_version=1, by=ann.user.pk)
+    for wire in (whole, one):
+        await eventually(lambda wire=wire: "Three" in str(wire.told[-1].json))
+    assert drafted(whole) == [sections[0].pk, sections[1].pk, sections[0].pk]
+    assert drafted(one) == [sections[0].pk] * 2
+    assert drafted(nothing) == []
+    snapshots = {one.json["resourceId"] for one in everything.told if one.json and one.json.get("kind") == "snapshot"}
+    assert snapshots == {project.pk, *(section.pk for section in sections)}
+    assert told(whole) == told(one) == []
+
+
+def drafted(wire: Any) -> list[str]:
+    return [one.json["resourceId"] for one in wire.told if one.event == "section.diff"]
+
+
+async def test_a_conflict_is_told_with_its_history_live_and_as_state(streams: Streams, ann: Rest, ben: Rest) -> None:
+    project = await begun(ann)
+    await act(services.add_member, project, ben.user.pk)
+    document = await act(editing.add_document, project, title="a")
+    section = await act(editing.add_section, document, heading="h", text="One.", by=ann.user.pk)
+    wire = await streams.open(ben, sectionId=section.pk)
+    for who in (ann, ben):
+        await act(editing.save_draft, section, text="Two.", base_version=1, by=who.user.pk)
+    conflict = await wire.next(event="section.conflict")
+    payload = conflict.json["payload"]
+    assert (payload["conflictState"], len(payload["events"])) == ("blocked", 1)
+    assert set(payload["events"][0]) == {"at", "by", "conflictState", "reason"}
+    state = await streams.open(ann, cursor=FOREIGN)
+    (snapshot,) = [one.json for one in state.told if one.event == "section.conflict"]
+    assert (snapshot["kind"], snapshot["payload"]) == ("snapshot", payload)
+
+
+async def test_scopes_of_documents_and_sections_are_refused_like_projects(
+    streams: Streams, ann: Rest, ben: Rest
+) -> None:
+    project = await begun(ann)
+    document = await act(editing.add_document, project, title="a")
+    section = await act(editing.add_section, document, heading="h", text="One.", by=ann.user.pk)
+    for name, named in (("documentId", document.pk), ("sectionId", section.pk)):
+        for text in (named, f"{named[:4]}nobody"):
+            refused = await streams.wire(ben, **{name: text}).answered()
+            assert (refused.status, refused.told) == (403, [])
+        malformed = await streams.wire(ann, **{name: "*"}).answered()
+        assert malformed.status == 400
+        assert (await streams.wire(ann, **{name: named}).start()).status == 200

@@ -223,9 +223,9 @@ async def test_an_entry_that_nobody_sees_is_filtered_once_for_all(
     calls: list[int] = []
     encode = org.encode
 
-    def counted(chosen: Any, entries: Any) -> Any:
+    def counted(chosen: Any, entries: Any, condensation: Any) -> Any:
         calls.append(len(entries))
-        return encode(chosen, entries)
+        return encode(chosen, entries, condensation)
 
     monkeypatch.setattr(org, "encode", counted)
 
