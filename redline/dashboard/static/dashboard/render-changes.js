@@ -39,7 +39,7 @@ export class ChangesView {
       create: (row) => this.#create(row),
       update: (node, row) => this.#update(node, row, state),
     });
-    this.#keepPut(anchor, made, (node) => state.marks.has(`changes/${node.dataset.key}`));
+    this.#keepPut(anchor, made, (node) => !state.quiet && state.marks.has(`changes/${node.dataset.key}`));
     this.#rove();
     this.#renderNote(state, rows.length, nextScan);
   }
@@ -118,7 +118,7 @@ export class ChangesView {
     say(headline, row.headline);
     say(handling, this.#handling(row, shown, isPending));
     stamp(age, row.detectedAt);
-    mark(node, state.marks.get(`changes/${row.id}`));
+    mark(node, state.marks.get(`changes/${row.id}`), state.quiet);
   }
 
   #handling(row, shown, isPending) {

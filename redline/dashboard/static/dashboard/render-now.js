@@ -2,7 +2,7 @@
 
 import { arrange, attribute, el, mark, say } from "./element.js";
 import { changesOf, latestActions, nextVendor, places, progressOf, shownRuns, STAGES, vendorName, vendorsToLookAt, watchedVendors } from "./selectors.js";
-import { clockTime, stamp } from "./times.js";
+import { boardTime, clockTime, stamp } from "./times.js";
 import { lasted, plural } from "./words.js";
 
 const CHANNELS = { slack: "Slack", jira: "Jira", email: "Mail", calendar: "Calendar", payment: "Payment" };
@@ -27,7 +27,7 @@ export class NowView {
   }
 
   /** Bring the running stages' seconds up to date. */
-  tick(now = Date.now()) {
+  tick(now = boardTime()) {
     for (const node of this.#parts.runs.querySelectorAll("[data-since]")) say(node, lasted(Math.max(0, now - Number(node.dataset.since))));
   }
 
@@ -90,7 +90,7 @@ export class NowView {
         say(about, action.status === "failed" && action.reason ? action.reason : [subject, action.externalId].filter(Boolean).join(" · "));
         attribute(about, "title", about.textContent);
         stamp(time, action.at ?? action.deliveredAt ?? action.createdAt);
-        mark(node, state.marks.get(`actions/${action.id}`));
+        mark(node, state.marks.get(`actions/${action.id}`), state.quiet);
       },
     });
     this.#note("actions-note", state, "actions", state.actions.size, "Nothing was sent yet. Messages and tickets about changes are listed here as they go out.");
@@ -120,10 +120,11 @@ export class NowView {
 
   #renderEntitled(state) {
     const bought = state.entitlements;
+    const isLoaded = state.loaded.has("entitlements");
     for (const [part, on] of [["pack", bought?.compliancePack], ["portal", bought?.auditorPortal]]) {
-      say(this.#parts[part], on ? "on" : "off");
+      say(this.#parts[part], bought ? (on ? "on" : "off") : isLoaded ? "not known" : "…");
       this.#parts[part].classList.toggle("on", Boolean(on));
-      mark(this.#parts[part].parentNode, state.marks.get("entitlements"));
+      mark(this.#parts[part].parentNode, state.marks.get("entitlements"), state.quiet);
     }
     this.#note("entitled-note", state, "entitlements", 1, "");
   }
@@ -145,7 +146,7 @@ function pagesWords({ pages = [] }) {
 }
 
 /** Say where a run stands: its stage, or what it came to. */
-export function runWords(state, run, now = Date.now()) {
+export function runWords(state, run, now = boardTime()) {
   const { current, failed } = progressOf(run);
   if (failed) {
     const reason = run.stages.find((stage) => stage.status === "failed")?.reason;

@@ -1,0 +1,90 @@
+// What the board remembers of the log: the tape read on while events come, each counted in its minute, and how long
+// each took from its commit to this screen.
+//
+// The stream does not say when an event was committed, the log does: so an event's paint is noted when it comes, and
+// compared when the tape has reached it, on the server's clock. A quiet board asks nothing.
+
+import { Refusal } from "./rest.js";
+
+const SOON = 5_000;
+const LATER = 30_000;
+const MOST_PAINTED = 2_000;
+
+export class Chronicle {
+  #tape;
+  #minutes;
+  #clock;
+  #onRead;
+  #onLatency;
+  #painted = new Map();
+  #timer = null;
+  latest = null; // how long the newest that was measured took, in milliseconds
+
+  /** `onRead()` when there is more to show, `onLatency(milliseconds)` for each event that was measured. */
+  constructor({ tape, minutes, clock, onRead, onLatency }) {
+    this.#tape = tape;
+    this.#minutes = minutes;
+    this.#clock = clock;
+    this.#onRead = onRead;
+    this.#onLatency = onLatency;
+  }
+
+  /** Tell of an event of the log that was given to the screen now; `id` null for what is not in the log. */
+  happened(id, { isShown }) {
+    this.#later(SOON);
+    if (id === null || !isShown || !this.#clock.isSet || document.hidden) return;
+    requestAnimationFrame(() => setTimeout(() => this.#painted.set(id, this.#clock.now()))); // after the frame
+    if (this.#painted.size > MOST_PAINTED) this.#painted.delete(this.#painted.keys().next().value);
+  }
+
+  /** Read on; what cannot be read now is read later. Return whether it was. */
+  async follow() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    return this.#read(async () => {
+      await this.#clock.set();
+      const hadNone = this.#tape.from === null;
+      const entries = await this.#tape.follow();
+      if (hadNone) this.#minutes.recount(entries);
+      else this.#minutes.add(entries);
+      this.#measure(entries);
+    });
+  }
+
+  /** Hold up to so many entries, for who travels far. */
+  async deepen(most) {
+    await this.follow();
+    return this.#read(async () => {
+      await this.#tape.deepen(most);
+      this.#minutes.recount(this.#tape.entries);
+    });
+  }
+
+  async #read(reading) {
+    try {
+      await reading();
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal;
+      this.#later(LATER);
+      return false;
+    }
+    this.#onRead();
+    return true;
+  }
+
+  #measure(entries) {
+    for (const { id, emittedAt } of entries) {
+      const paintedAt = this.#painted.get(id);
+      if (paintedAt === undefined) continue;
+      this.#painted.delete(id);
+      const took = Math.max(0, paintedAt - emittedAt);
+      this.latest = took;
+      this.#minutes.sample(paintedAt, took);
+      this.#onLatency(took);
+    }
+  }
+
+  #later(wait) {
+    this.#timer ??= setTimeout(() => this.follow(), wait);
+  }
+}

@@ -1,0 +1,95 @@
+// Two small charts, events a minute and the time from commit to screen, each with its words beside it.
+//
+// uPlot draws on a canvas, which knows no style sheet: its colours are read from the place that it stands in, and read
+// again when the theme changes.
+
+import { attribute, say } from "./element.js";
+import { latencyData, latencyWords, rateData, rateWords, stretchOf } from "./figures.js";
+import { boardTime, clockTime } from "./times.js";
+import uPlot from "./vendor/uplot/uPlot.esm.js";
+
+const HEIGHT = 96;
+const FONT = "11px system-ui, sans-serif";
+
+export class ChartsView {
+  #minutes;
+  #tape;
+  #rate;
+  #latency;
+
+  constructor({ root, minutes, tape }) {
+    this.#minutes = minutes;
+    this.#tape = tape;
+    this.#rate = new Chart(root.querySelector('[data-part="rate"]'), [{ role: "ink", fill: true }], {});
+    this.#latency = new Chart(root.querySelector('[data-part="latency"]'), [{ role: "ink" }, { role: "dim", dash: [4, 3] }], { y: { distr: 3 } });
+  }
+
+  render() {
+    const from = this.#tape.from;
+    const stretch = stretchOf(from, boardTime());
+    this.#rate.show(rateData(this.#minutes, from, stretch), rateWords(this.#minutes, from, stretch, clockTime));
+    this.#latency.show(latencyData(this.#minutes, stretch), latencyWords(this.#minutes, stretch));
+  }
+}
+
+class Chart {
+  #place;
+  #words;
+  #plot;
+
+  constructor(figure, series, scales) {
+    this.#place = figure.querySelector(".plot");
+    this.#words = figure.querySelector("figcaption p");
+    this.#plot = new uPlot(this.#options(series, scales), [[], ...series.map(() => [])], this.#place);
+    attribute(this.#plot.root, "aria-hidden", "true");
+    new ResizeObserver(() => this.#fit()).observe(this.#place);
+    new MutationObserver(() => this.#plot.redraw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#plot.redraw());
+  }
+
+  show(data, words) {
+    say(this.#words, words);
+    this.#plot.setData(data);
+  }
+
+  #fit() {
+    const { width } = this.#place.getBoundingClientRect();
+    if (width && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+  }
+
+  #options(series, scales) {
+    const axis = { stroke: () => this.#colour("dim"), font: FONT, ticks: { show: false } };
+    return {
+      width: this.#place.getBoundingClientRect().width || 320,
+      height: HEIGHT,
+      padding: [6, 6, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { y: { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } }, ...scales },
+      axes: [
+        { ...axis, size: 20, gap: 2, grid: { show: false }, space: 64, values: (_, seconds) => seconds.map((at) => clockTime(at * 1000)) },
+        { ...axis, size: 44, gap: 4, space: 28, grid: { stroke: () => this.#colour("rule"), width: 1 }, values: (_, values) => values.map(short) },
+      ],
+      series: [
+        {},
+        ...series.map(({ role, dash, fill }) => ({
+          stroke: () => this.#colour(role),
+          fill: fill ? () => this.#colour("wash") : undefined,
+          width: 1.5,
+          dash,
+          points: { show: false },
+        })),
+      ],
+    };
+  }
+
+  // The place carries each colour under a property that has a plain value, for `--ink` itself is still `light-dark(…)`.
+  #colour(role) {
+    return getComputedStyle(this.#place)[{ ink: "color", dim: "caretColor", rule: "borderTopColor", wash: "outlineColor" }[role]];
+  }
+}
+
+function short(value) {
+  if (value === null) return "";
+  return value >= 1_000 ? `${value / 1_000}k` : String(value);
+}
