@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.servers import Server, manage
 
@@ -59,9 +59,9 @@ class Desk:
         """Find changes from another process, as a run does."""
         await self.shell(FIND, severity=severity, headline=headline, count=count)
 
-    async def sit_down(self, user: str = "ann", **options: Any) -> Page:
-        """Sign in, and wait until the board is live and loaded."""
-        page = await (await self.browser.new_context(**options)).new_page()
+    async def sit_down(self, user: str = "ann", *, context: BrowserContext | None = None, **options: Any) -> Page:
+        """Sign in, and wait until the board is live and loaded; in a context of its own unless one is given."""
+        page = await (context or await self.browser.new_context(**options)).new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         await page.goto(f"{self.house.server.url}/")

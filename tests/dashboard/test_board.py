@@ -98,6 +98,24 @@ async def test_a_vendor_is_added_and_a_refused_one_keeps_what_was_typed(here: De
     await expect(page.locator("[data-part=vendors-summary]")).to_contain_text("2 watched")
 
 
+async def test_a_vendor_is_edited_and_watched_no_more(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click(".all-vendors summary")
+    await page.get_by_role("button", name="Edit Notary").click()
+    assert await page.input_value("#vendor-home") == "https://notary.example"
+    await page.fill("#vendor-name", "Notary & Daughters")
+    await page.fill("[name=page]", "https://notary.example/terms")
+    await page.uncheck("[name=isWatched]")
+    await page.click("text=Save")
+    await expect(page.locator("#add-vendor")).to_be_hidden()
+    await expect(page.locator(".watched")).to_contain_text("Notary & Daughters")
+    await expect(page.locator(".watched")).to_contain_text("not watched")
+    await expect(page.locator(".row")).to_contain_text("Notary & Daughters")
+    await page.click("[data-add]:visible")
+    assert await page.input_value("#vendor-name") == ""
+    assert here.complaints == []
+
+
 async def test_a_stream_that_ends_is_said_and_found_again(here: Desk) -> None:
     page = await here.sit_down()
     await asyncio.to_thread(here.house.server.terminate)

@@ -1,7 +1,7 @@
 // The board: puts the pieces together and nothing else. State in state.js, its looks in render-*.js, the stream in
 // feed.js and the hub, requests in rest.js, the past in travel.js.
 
-import { createHub, createTelemetry } from "../streaming/hub.js";
+import { createHub, createNotifier, createTelemetry } from "../streaming/hub.js";
 import { Acts } from "./acts.js";
 import { Chronicle } from "./chronicle.js";
 import { Clock } from "./clock.js";
@@ -10,6 +10,7 @@ import { Keys } from "./keys.js";
 import { CROSSING, Trace } from "./line.js";
 import { Menu } from "./menu.js";
 import { Minutes } from "./minutes.js";
+import { Notices } from "./notices.js";
 import { Refresh } from "./refresh.js";
 import { ChartsView } from "./render-charts.js";
 import { ChangesView } from "./render-changes.js";
@@ -60,9 +61,10 @@ const trace = new Trace(part("trace"));
 const link = new LinkView({ root: part("link"), trace, org: page.org.name });
 const changes = new ChangesView({ root: part("changes"), people: page.people, onOpen: (id) => (store.state.open === id ? close() : open(id)) });
 const reading = new OpenView({ root: part("open"), people: page.people });
-const now = new NowView(part("now"));
-const vendorForm = new VendorForm({ dialog: part("add-vendor"), rest, onAdded: () => refresh.list("vendors") });
+const now = new NowView(part("now"), { onEdit: page.user.mayAct ? (vendor) => vendorForm.open(vendor) : null });
+const vendorForm = new VendorForm({ dialog: part("add-vendor"), rest, onSaved: () => refresh.list("vendors") });
 const speech = new Speech(part("spoken"));
+const notices = new Notices({ notifier: createNotifier({ key: "redline.notify" }), fieldset: part("notices"), onOpen: (id) => openNow(id) });
 
 // -- the clock, the log, and the way into it
 
@@ -128,7 +130,7 @@ function draw() {
   const state = isReturn ? { ...travel.state(), quiet: true } : travel.state();
   changes.render(state, nextVendor(state));
   reading.render(state, locked());
-  now.render(state);
+  now.render(state, locked());
   const isReading = state.changes.has(state.open);
   document.body.classList.toggle("is-reading", isReading);
   for (const id of ["list", "now"]) part(id).inert = phone.matches && isReading;
@@ -162,6 +164,7 @@ const feed = new Feed({
   onFresh: load,
   onEvent: (event, { id, at, news }) => {
     chronicle.happened(id, { isShown: news && !travel.isPast });
+    notices.happened(event, { news, nameOf });
     if (event.data.oversize) return void refresh.all();
     refresh.event({ type: "event", event, at: new Date(clock.of(at)).toISOString(), news });
     if (news) told(event, at);
@@ -179,11 +182,15 @@ async function load() {
   await chronicle.follow();
 }
 
+function nameOf(vendorId) {
+  return vendorName(store.state, vendorId);
+}
+
 function told(event, at) {
   if (!travel.isPast) trace.pulse(event, at);
   travel.happened(event);
   if (event.type === "change.detected") link.news();
-  const sentence = spoken(event, (id) => vendorName(store.state, id));
+  const sentence = spoken(event, nameOf);
   if (sentence) speech.say(sentence);
 }
 
@@ -197,6 +204,11 @@ function open(id) {
   if (travel.isPast && !travel.state().changes.get(id)?.whole) void readOld(id);
   if (phone.matches) part("close").focus();
   else changes.focusOn(id);
+}
+
+function openNow(id) {
+  travel.back();
+  open(id);
 }
 
 function close() {

@@ -12,10 +12,10 @@ export function stretchOf(knownFrom, now) {
   return [now - length, now];
 }
 
-/** Return [seconds, counts] for a chart; null where nothing is known of a minute. */
+/** Return [seconds, counts] for a chart; null where nothing is known of a minute, or it is not over. */
 export function rateData(minutes, knownFrom, [from, to]) {
   const rows = minutes.counts(from, to);
-  return [rows.map(([at]) => at / 1000), rows.map(([at, count]) => (knownFrom !== null && at + MINUTE > knownFrom ? count : null))];
+  return [rows.map(([at]) => at / 1000), rows.map(([at, count]) => (knownFrom !== null && at + MINUTE > knownFrom && at + MINUTE <= to ? count : null))];
 }
 
 /** Return [seconds, p50, p99] for a chart, in milliseconds. */

@@ -20,8 +20,8 @@ export class ChartsView {
   constructor({ root, minutes, tape }) {
     this.#minutes = minutes;
     this.#tape = tape;
-    this.#rate = new Chart(root.querySelector('[data-part="rate"]'), [{ role: "ink", fill: true }], {});
-    this.#latency = new Chart(root.querySelector('[data-part="latency"]'), [{ role: "ink" }, { role: "dim", dash: [4, 3] }], { y: { distr: 3 } });
+    this.#rate = new Chart(root.querySelector('[data-part="rate"]'), [{ role: "ink", fill: true }]);
+    this.#latency = new Chart(root.querySelector('[data-part="latency"]'), [{ role: "ink" }, { role: "dim", dash: [4, 3] }], { isLogarithmic: true });
   }
 
   render() {
@@ -37,10 +37,10 @@ class Chart {
   #words;
   #plot;
 
-  constructor(figure, series, scales) {
+  constructor(figure, series, { isLogarithmic = false } = {}) {
     this.#place = figure.querySelector(".plot");
     this.#words = figure.querySelector("figcaption p");
-    this.#plot = new uPlot(this.#options(series, scales), [[], ...series.map(() => [])], this.#place);
+    this.#plot = new uPlot(this.#options(series, isLogarithmic), [[], ...series.map(() => [])], this.#place);
     attribute(this.#plot.root, "aria-hidden", "true");
     new ResizeObserver(() => this.#fit()).observe(this.#place);
     new MutationObserver(() => this.#plot.redraw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -57,7 +57,7 @@ class Chart {
     if (width && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
   }
 
-  #options(series, scales) {
+  #options(series, isLogarithmic) {
     const axis = { stroke: () => this.#colour("dim"), font: FONT, ticks: { show: false } };
     return {
       width: this.#place.getBoundingClientRect().width || 320,
@@ -65,10 +65,10 @@ class Chart {
       padding: [6, 6, 0, 0],
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } }, ...scales },
+      scales: { y: isLogarithmic ? { distr: 3 } : { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } } },
       axes: [
         { ...axis, size: 20, gap: 2, grid: { show: false }, space: 64, values: (_, seconds) => seconds.map((at) => clockTime(at * 1000)) },
-        { ...axis, size: 44, gap: 4, space: 28, grid: { stroke: () => this.#colour("rule"), width: 1 }, values: (_, values) => values.map(short) },
+        { ...axis, size: 44, gap: 4, space: 28, grid: { stroke: () => this.#colour("rule"), width: 1 }, splits: isLogarithmic ? powers : undefined, values: (_, values) => values.map(short) },
       ],
       series: [
         {},
@@ -77,7 +77,7 @@ class Chart {
           fill: fill ? () => this.#colour("wash") : undefined,
           width: 1.5,
           dash,
-          points: { show: false },
+          points: { size: 4, width: 0, fill: () => this.#colour(role) },
         })),
       ],
     };
@@ -87,6 +87,10 @@ class Chart {
   #colour(role) {
     return getComputedStyle(this.#place)[{ ink: "color", dim: "caretColor", rule: "borderTopColor", wash: "outlineColor" }[role]];
   }
+}
+
+function powers(_, __, least, most) {
+  return [1, 10, 100, 1_000, 10_000, 100_000].filter((value) => value >= least && value <= most);
 }
 
 function short(value) {

@@ -11,18 +11,22 @@ const OUTCOMES = { delivered: ["✓", "delivered"], failed: ["✕", "failed"], q
 export class NowView {
   #parts;
   #places = [];
+  #onEdit;
 
-  constructor(root) {
+  /** `onEdit(vendor)` where vendors may be changed, else null. */
+  constructor(root, { onEdit }) {
+    this.#onEdit = onEdit;
     const find = (name) => root.querySelector(`[data-part="${name}"]`);
     const names = ["runs", "runs-note", "next", "actions", "actions-note", "vendors-summary", "vendors", "vendors-note", "pack", "portal", "entitled-note"];
     this.#parts = Object.fromEntries(names.map((name) => [name, find(name)]));
   }
 
-  render(state) {
+  /** `locked` is a sentence that says why nobody can act now, or "". */
+  render(state, locked) {
     this.#renderRuns(state);
     this.#renderNext(state);
     this.#renderActions(state);
-    this.#renderVendors(state);
+    this.#renderVendors(state, locked);
     this.#renderEntitled(state);
   }
 
@@ -96,7 +100,7 @@ export class NowView {
     this.#note("actions-note", state, "actions", state.actions.size, "Nothing was sent yet. Messages and tickets about changes are listed here as they go out.");
   }
 
-  #renderVendors(state) {
+  #renderVendors(state, locked) {
     const look = vendorsToLookAt(state);
     const watched = watchedVendors(state);
     const words = [`${watched.length} watched`, look.length ? `${look.length} ${look.length === 1 ? "needs" : "need"} a look` : "all reachable"];
@@ -105,17 +109,27 @@ export class NowView {
     const rows = [...state.vendors.values()].sort((a, b) => failing.has(b.id) - failing.has(a.id) || a.name.localeCompare(b.name));
     arrange(this.#parts.vendors, rows, {
       key: (row) => row.id,
-      create: () => el("li", { class: "watched" }, el("span", { class: "vendor" }), el("span", { class: "about" }), el("time", { tabindex: "0" })),
+      create: () => el("li", { class: "watched" }, el("span", { class: "vendor" }), el("span", { class: "about" }), el("time", { tabindex: "0" }), this.#editButton()),
       update: (node, row) => {
-        const [name, about, time] = node.children;
+        const [name, about, time, edit] = node.children;
         say(name, row.name);
+        node.vendor = row;
+        if (edit) {
+          edit.disabled = Boolean(locked);
+          attribute(edit, "title", locked);
+          attribute(edit, "aria-label", `Edit ${row.name}`);
+        }
         const run = [...state.runs.values()].find((candidate) => candidate.vendorId === row.id);
-        say(about, failing.has(row.id) ? runWords(state, run) : pagesWords(row));
+        say(about, failing.has(row.id) ? runWords(state, run) : row.isWatched === false ? "not watched" : pagesWords(row));
         node.classList.toggle("is-failed", failing.has(row.id));
         stamp(time, row.isWatched === false ? null : row.nextRunAt, { ahead: true });
       },
     });
     this.#note("vendors-note", state, "vendors", state.vendors.size, "No vendor is watched yet. Add one, with the pages whose words matter to you.");
+  }
+
+  #editButton() {
+    return this.#onEdit && el("button", { type: "button", class: "quiet", text: "Edit", onclick: (event) => this.#onEdit(event.target.parentNode.vendor) });
   }
 
   #renderEntitled(state) {

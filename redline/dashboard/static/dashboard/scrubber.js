@@ -16,12 +16,12 @@ export function stretchOf(from, now) {
   return { from: now - Math.ceil(length / step) * step, to: now, step };
 }
 
-/** Return the path of a line through the counts of `minutes`, [[instant, count], …]. */
+/** Return the path of a line through the counts of `minutes`, [[instant, count], …], that are over. */
 export function pathOf(minutes, { from, to }, { width, height }) {
   const most = Math.max(4, ...minutes.map(([, count]) => count));
   const x = (at) => round((width * (at + MINUTE / 2 - from)) / (to - from));
   const y = (count) => round(height - 1 - ((height - 4) * count) / most);
-  const inside = minutes.filter(([at]) => at + MINUTE > from && at < to);
+  const inside = minutes.filter(([at]) => at + MINUTE > from && at + MINUTE <= to);
   if (!inside.length) return `M0 ${height - 1}H${round(width)}`;
   return inside.map(([at, count], index) => `${index ? "L" : `M0 ${y(count)}L`}${Math.min(width, Math.max(0, x(at)))} ${y(count)}`).join("") + `H${round(width)}`;
 }
