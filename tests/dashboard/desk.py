@@ -59,7 +59,9 @@ class Desk:
         """Find changes from another process, as a run does."""
         await self.shell(FIND, severity=severity, headline=headline, count=count)
 
-    async def sit_down(self, user: str = "ann", *, context: BrowserContext | None = None, **options: Any) -> Page:
+    async def sit_down(
+        self, user: str = "ann", *, context: BrowserContext | None = None, rows: int = 1, **options: Any
+    ) -> Page:
         """Sign in, and wait until the board is live and loaded; in a context of its own unless one is given."""
         page = await (context or await self.browser.new_context(**options)).new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
@@ -69,5 +71,5 @@ class Desk:
         await page.fill("#id_password", PASSWORD)
         await page.click("main form button")
         await expect(page.locator("#link")).to_contain_text("Live")
-        await expect(page.locator(".row")).to_have_count(1)
+        await expect(page.locator(".row")).to_have_count(rows)
         return page

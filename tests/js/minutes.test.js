@@ -60,11 +60,11 @@ test("the words of a chart say what it shows", () => {
   const minutes = new Minutes();
   minutes.recount(entries([-3, 4], [-1, 2]));
   const stretch = [NOON - 10 * MINUTE, NOON];
-  assert.equal(rateWords(minutes, NOON - 10 * MINUTE, stretch, clock), "6 events in the last 10 minutes, at most 4 in one, at 11:57.");
-  assert.equal(rateWords(new Minutes(), NOON - 10 * MINUTE, stretch, clock), "No events in the last 10 minutes.");
-  assert.match(latencyWords(minutes, stretch), /^Nothing measured yet/);
+  assert.equal(rateWords(minutes, NOON - 10 * MINUTE, stretch, clock), "6 in the last 10 minutes, at most 4 in one, at 11:57.");
+  assert.equal(rateWords(new Minutes(), NOON - 10 * MINUTE, stretch, clock), "None in the last 10 minutes.");
+  assert.match(latencyWords(minutes, stretch), /^Not measured yet/);
   for (let n = 1; n <= 100; n += 1) minutes.sample(NOON - MINUTE, n === 100 ? 2_500 : 11);
-  assert.equal(latencyWords(minutes, stretch), "Half of 100 events stood here 11 ms after the commit, 99 of 100 after 11 ms.");
+  assert.equal(latencyWords(minutes, stretch), "Half of 100 events within 11 ms, 99 of 100 within 11 ms.");
   assert.deepEqual(latencyData(minutes, [NOON - MINUTE, NOON]).slice(1), [[11, null], [11, null]]);
 });
 

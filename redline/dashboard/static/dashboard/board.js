@@ -49,7 +49,7 @@ const store = {
     store.state = reduce(store.state, action);
     if (drawing) return;
     drawing = true;
-    queueMicrotask(draw);
+    requestAnimationFrame(draw); // a page that is hidden has no frames: it is drawn when somebody looks
   },
 };
 

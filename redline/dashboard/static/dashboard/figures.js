@@ -25,19 +25,21 @@ export function latencyData(minutes, [from, to]) {
 }
 
 export function rateWords(minutes, knownFrom, [from, to], clock) {
-  const rows = minutes.counts(Math.max(from, knownFrom ?? to), to);
+  const begin = Math.max(from, knownFrom ?? to);
+  const rows = minutes.counts(begin, to);
   const total = rows.reduce((sum, [, count]) => sum + count, 0);
-  const length = Math.round((to - Math.max(from, knownFrom ?? to)) / MINUTE);
-  const last = length > 1 ? `last ${length} minutes` : "last minute";
-  if (!total) return `No events in the ${last}.`;
+  const length = Math.round((to - begin) / MINUTE);
+  const last = length > 1 ? `the last ${length} minutes` : "the last minute";
+  if (!total) return `None in ${last}.`;
   const [at, most] = rows.reduce((best, row) => (row[1] > best[1] ? row : best));
-  return `${plural(total, "event")} in the ${last}, at most ${most} in one, at ${clock(at)}.`;
+  return `${total} in ${last}, at most ${most} in one, at ${clock(at)}.`;
 }
 
 export function latencyWords(minutes, [from, to]) {
   const samples = minutes.samples(from, to);
-  if (!samples.length) return "Nothing measured yet: it takes events that come while this page is in view.";
-  return `Half of ${plural(samples.length, "event")} stood here ${lasted(quantile(samples, 0.5))} after the commit, 99 of 100 after ${lasted(quantile(samples, 0.99))}.`;
+  if (!samples.length) return "Not measured yet: it takes events that come while this page is in view.";
+  const [half, most] = [quantile(samples, 0.5), quantile(samples, 0.99)].map(lasted);
+  return `Half of ${plural(samples.length, "event")} within ${half}, 99 of 100 within ${most}.`;
 }
 
 function atLeastOne(milliseconds) {

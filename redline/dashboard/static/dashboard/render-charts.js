@@ -8,7 +8,7 @@ import { latencyData, latencyWords, rateData, rateWords, stretchOf } from "./fig
 import { boardTime, clockTime } from "./times.js";
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 
-const HEIGHT = 96;
+const HEIGHT = 72;
 const FONT = "11px system-ui, sans-serif";
 
 export class ChartsView {
@@ -39,7 +39,7 @@ class Chart {
 
   constructor(figure, series, { isLogarithmic = false } = {}) {
     this.#place = figure.querySelector(".plot");
-    this.#words = figure.querySelector("figcaption p");
+    this.#words = figure.querySelector("figcaption");
     this.#plot = new uPlot(this.#options(series, isLogarithmic), [[], ...series.map(() => [])], this.#place);
     attribute(this.#plot.root, "aria-hidden", "true");
     new ResizeObserver(() => this.#fit()).observe(this.#place);
@@ -49,6 +49,7 @@ class Chart {
 
   show(data, words) {
     say(this.#words, words);
+    this.#place.hidden = !data.slice(1).flat().some((value) => value !== null);
     this.#plot.setData(data);
   }
 
@@ -62,13 +63,13 @@ class Chart {
     return {
       width: this.#place.getBoundingClientRect().width || 320,
       height: HEIGHT,
-      padding: [6, 6, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: { y: isLogarithmic ? { distr: 3 } : { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } } },
       axes: [
-        { ...axis, size: 20, gap: 2, grid: { show: false }, space: 64, values: (_, seconds) => seconds.map((at) => clockTime(at * 1000)) },
-        { ...axis, size: 44, gap: 4, space: 28, grid: { stroke: () => this.#colour("rule"), width: 1 }, splits: isLogarithmic ? powers : undefined, values: (_, values) => values.map(short) },
+        { ...axis, size: 20, gap: 6, grid: { show: false }, space: 56, values: (_, seconds) => seconds.map((at) => clockTime(at * 1000)) },
+        { ...axis, size: isLogarithmic ? 44 : 32, gap: 4, space: 22, grid: { stroke: () => this.#colour("rule"), width: 1 }, splits: isLogarithmic ? powers : undefined, values: (_, values) => values.map(isLogarithmic ? lasting : short) },
       ],
       series: [
         {},
@@ -91,6 +92,10 @@ class Chart {
 
 function powers(_, __, least, most) {
   return [1, 10, 100, 1_000, 10_000, 100_000].filter((value) => value >= least && value <= most);
+}
+
+function lasting(value) {
+  return value >= 1_000 ? `${value / 1_000} s` : `${value} ms`;
 }
 
 function short(value) {

@@ -5,6 +5,7 @@ import { changesOf, latestActions, nextVendor, places, progressOf, shownRuns, ST
 import { boardTime, clockTime, stamp } from "./times.js";
 import { lasted, plural } from "./words.js";
 
+const MOST_ACTIONS = 5;
 const CHANNELS = { slack: "Slack", jira: "Jira", email: "Mail", calendar: "Calendar", payment: "Payment" };
 const OUTCOMES = { delivered: ["✓", "delivered"], failed: ["✕", "failed"], queued: ["…", "on its way"] };
 
@@ -80,7 +81,7 @@ export class NowView {
   }
 
   #renderActions(state) {
-    arrange(this.#parts.actions, latestActions(state), {
+    arrange(this.#parts.actions, latestActions(state, MOST_ACTIONS), {
       key: (action) => action.id,
       create: () => el("li", { class: "action" }, el("span", { class: "channel" }), el("span", { class: "outcome" }), el("span", { class: "about" }), el("time", { tabindex: "0" })),
       update: (node, action) => {
