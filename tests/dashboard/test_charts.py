@@ -36,7 +36,7 @@ async def test_what_happens_is_counted_measured_drawn_and_said(here: Desk) -> No
     await expect(page.locator("#charts figcaption").first).to_contain_text("1 in the last minute")
     await here.find("P2", "Measured", count=5)
     await expect(page.locator(".row")).to_have_count(6)
-    await expect(page.locator("#charts figcaption").first).to_contain_text("6 in the last", timeout=15_000)
+    await expect(page.locator("#charts figcaption").first).to_contain_text("6 in the last", timeout=30_000)
     words = page.locator("#charts figcaption").last
     await expect(words).to_contain_text("Half of 5 events within")
     assert re.search(r"within (\d+ ms|[\d.]+ s), 99 of 100 within (\d+ ms|[\d.]+ s)\.$", await words.inner_text())

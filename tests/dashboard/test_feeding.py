@@ -89,7 +89,7 @@ async def test_a_storm_of_events(here: Desk, count: int, seconds: float, storms:
     longest, heaps = [], []
     for number in range(storms):
         longest.append(await storm(here, page, count=count, seconds=seconds, name=f"Storm {number}"))
-        await asyncio.sleep(6)  # the tape reads on five seconds after the last event: its entries count as memory
+        await asyncio.sleep(12)  # the tape reads on ten seconds after the last event: its entries count as memory
         heaps.append(await heap(page))
     frames, sizes = [round(one * 1000) for one in longest], [round(one / 1e6, 1) for one in heaps]
     figures = f"longest frames {frames} ms, heap {sizes} MB"

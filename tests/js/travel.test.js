@@ -17,7 +17,7 @@ function stage({ entries = 10, every = 60_000 } = {}) {
     at.travel.happened(event(n, severity));
   };
   at.travel = new Travel({
-    tape: at.tape, store: at.store, clock: { now: () => at.now },
+    tape: at.tape, store: at.store, clock: { now: () => at.now }, pause: async () => {},
     onChange: () => (at.changed += 1), onPlayed: (passed) => at.played.push(...passed.map(({ event: { data } }) => data.changeReportId)),
   });
   for (let n = 0; n < entries; n += 1) at.live(n, at.tape.from + n * every);
@@ -84,6 +84,19 @@ test("play goes on through what the tape has read since", () => {
   assert.equal(at.shown(), 6);
 });
 
+test("who stands at the edge of what was read sees what the tape reads on, and keeps his marks", () => {
+  const at = stage({ entries: 5, every: 1_000 });
+  at.travel.seek(NOW - 1_500);
+  at.travel.play(1);
+  at.now += 60_000;
+  at.travel.tick(5_000);
+  assert.deepEqual([at.shown(), at.played], [5, ["chg_4"]]);
+  at.live(71, NOW + 1_000);
+  at.travel.read();
+  assert.equal(at.shown(), 6);
+  assert.equal(at.travel.state().marks.get("changes/chg_4"), 1);
+});
+
 test("it does not go beyond what is known, nor anywhere before the log was read", () => {
   const at = stage();
   at.travel.seek(0);
@@ -114,10 +127,24 @@ test("a change that is open stays open where it was already there, and is not sh
   assert.equal(at.travel.state().open, "chg_7");
 });
 
-test("rows that the present has forgotten are taken from who knows them", () => {
+test("a tape that goes further back shows the same instant, complete", async () => {
+  const at = stage({ entries: 900, every: 1_000 });
+  const whole = at.tape.entries;
+  at.tape.entries = whole.slice(700);
+  at.tape.from = at.tape.entries[0].at;
+  at.travel.seek(NOW - 1_500);
+  at.tape.entries = whole;
+  at.tape.from = whole[0].at;
+  await at.travel.again();
+  assert.equal(at.shown(), 899);
+  at.travel.seek(NOW - 600_500);
+  assert.equal(at.shown(), 300);
+});
+
+test("rows that the present has forgotten are taken from who knows them", async () => {
   const at = stage();
   at.travel.seek(NOW - 5 * 60_000);
   at.store.state = { ...at.store.state, changes: new Map() };
-  at.travel.know([{ id: "chg_1", vendorName: "V", whole: true, detectedAt: new Date(NOW - 9 * 60_000).toISOString(), state: "new", transitions: [], changes: [] }]);
+  await at.travel.know([{ id: "chg_1", vendorName: "V", whole: true, detectedAt: new Date(NOW - 9 * 60_000).toISOString(), state: "new", transitions: [], changes: [] }]);
   assert.equal(at.travel.state().changes.get("chg_1").vendorName, "V");
 });

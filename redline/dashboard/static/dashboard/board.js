@@ -32,7 +32,7 @@ import { spoken } from "./words.js";
 
 const LOAD_WITHOUT_STREAM = 1_500;
 const GLANCE = 2_000; // entries of the log that a board reads of itself
-const JOURNEY = 20_000; // and when somebody travels
+const JOURNEY = 10_000; // and when somebody travels
 const PLAY_EVERY = 250;
 const CHART_EVERY = 15_000;
 
@@ -77,6 +77,7 @@ const travel = new Travel({
   tape,
   store,
   clock,
+  pause: () => new Promise((resolve) => setTimeout(resolve)),
   onChange: () => travelled(),
   onPlayed: (entries) => entries.forEach(({ event }) => trace.pulse(event)),
 });
@@ -85,6 +86,7 @@ const charts = new ChartsView({ root: part("charts"), minutes, tape });
 goBy(() => travel.at ?? clock.now());
 
 function seen() {
+  travel.read();
   timeline.render();
   charts.render();
 }
@@ -105,14 +107,15 @@ function travelled() {
   document.body.classList.toggle("is-past", travel.isPast);
   draw();
   tickAll();
+  charts.render();
 }
 
 // What one sees at first is what the board has at hand; the rest of the log, and what was resolved long ago, follow.
 async function reachBack() {
   await chronicle.deepen(JOURNEY);
-  travel.again();
+  await travel.again();
   try {
-    travel.know((await rest.list("changes", LISTS.changes.past)).map(changeOf));
+    await travel.know((await rest.list("changes", LISTS.changes.past)).map(changeOf));
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal; // then the oldest are shown by what their events say
   }
@@ -120,7 +123,7 @@ async function reachBack() {
 
 async function readOld(id) {
   const row = await rest.find("changes", id).catch(() => null); // without it the row says what its events said
-  if (row) travel.know([changeOf(row)]);
+  if (row) await travel.know([changeOf(row)]);
 }
 
 function draw() {
@@ -153,7 +156,10 @@ const hub = createHub({
   share: `${page.user.id}/${page.org.id}`,
 });
 telemetry.watch(hub);
-hub.onReset(() => tape.rewind());
+hub.onReset(() => {
+  travel.back();
+  tape.rewind();
+});
 
 const feed = new Feed({
   hub,

@@ -6,7 +6,7 @@
 
 import { Refusal } from "./rest.js";
 
-const SOON = 5_000;
+const SOON = 10_000;
 const LATER = 30_000;
 const MOST_PAINTED = 2_000;
 
@@ -85,6 +85,10 @@ export class Chronicle {
   }
 
   #later(wait) {
-    this.#timer ??= setTimeout(() => this.follow(), wait);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      if (document.hidden) this.#later(LATER); // nobody looks: it can wait
+      else void this.follow();
+    }, wait);
   }
 }

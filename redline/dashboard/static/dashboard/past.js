@@ -11,6 +11,7 @@
 import { EMPTY, reduce } from "./state.js";
 
 const EVERY = 250; // entries between two marks
+const MOST = 50_000; // entries of one replay, for who stays in the past all day
 const LISTS = ["changes", "runs", "actions", "vendors", "entitlements"];
 
 /** Return the state that the present's rows tell of an instant before. */
@@ -41,11 +42,31 @@ export class Replay {
 
   at(instant) {
     const wanted = firstAfter(this.#entries, instant);
-    for (let mark = this.#marks.length; mark * EVERY <= wanted; mark += 1) {
-      this.#marks.push(this.#applied(this.#marks[mark - 1], (mark - 1) * EVERY, mark * EVERY));
-    }
+    while (this.#marks.length * EVERY <= wanted) this.#mark();
     const mark = Math.floor(wanted / EVERY);
     return this.#applied(this.#marks[mark], mark * EVERY, wanted);
+  }
+
+  /** Make the way to an instant cheap, a little at a time; `pause()` lets others have their turn. */
+  async warm(instant, pause) {
+    while (this.#marks.length * EVERY <= firstAfter(this.#entries, instant)) {
+      this.#mark();
+      await pause();
+    }
+  }
+
+  /** Go on through what was read since, if `entries` holds the last one; return whether that was possible. */
+  extend(entries) {
+    const last = this.#entries.at(-1);
+    const index = last ? entries.lastIndexOf(last) : -1;
+    if (index === -1 || this.#entries.length > MOST) return false;
+    this.#entries = [...this.#entries, ...entries.slice(index + 1)];
+    return true;
+  }
+
+  #mark() {
+    const from = (this.#marks.length - 1) * EVERY;
+    this.#marks.push(this.#applied(this.#marks.at(-1), from, from + EVERY));
   }
 
   /** Return the entries after one instant and up to another. */

@@ -70,8 +70,9 @@ export class Tape {
       this.#put([...this.entries, ...entries], cursor, this);
       return entries;
     } catch (refusal) {
-      if (refusal.status === 410) this.rewind(); // the next reading begins anew
-      throw refusal;
+      if (refusal.status !== 410) throw refusal;
+      this.rewind(); // the log was replaced, or has been cut above the cursor
+      return this.#readAll();
     }
   }
 

@@ -16,6 +16,7 @@ export class Travel {
   #tape;
   #store;
   #clock;
+  #pause;
   #onChange;
   #onPlayed;
   #at = null;
@@ -27,11 +28,12 @@ export class Travel {
   #older = new Map();
   #meanwhile = [];
 
-  /** `onChange()` when something else is to be shown, `onPlayed(entries)` with what play has just passed. */
-  constructor({ tape, store, clock, onChange, onPlayed }) {
+  /** `pause()` resolves when others had their turn; `onChange()` when something else is to be shown, `onPlayed(entries)` with what play has just passed. */
+  constructor({ tape, store, clock, pause, onChange, onPlayed }) {
     this.#tape = tape;
     this.#store = store;
     this.#clock = clock;
+    this.#pause = pause;
     this.#onChange = onChange;
     this.#onPlayed = onPlayed;
   }
@@ -117,24 +119,43 @@ export class Travel {
   /** Take rows that the present does not hold any more: what was resolved long ago. */
   know(rows) {
     for (const row of rows) this.#older.set(row.id, row);
-    this.again();
+    return this.again();
   }
 
   /** Show the same instant from a tape that goes further back, or with more that is known. */
-  again() {
+  async again() {
+    if (!this.isPast || this.#tape.from === null) return;
+    const { entries } = this.#tape;
+    const replay = this.#replayOf(entries);
+    await replay.warm(this.#at, this.#pause);
     if (!this.isPast) return;
-    this.#replay = null;
-    this.#raw = this.#replayUpTo(this.#at).at(this.#at);
+    this.#replay = replay;
+    this.#replayed = entries;
+    this.#showAgain();
+  }
+
+  /** Show what the tape has read on, if one stands beyond what it had before. */
+  read() {
+    if (!this.isPast || this.#replayed === this.#tape.entries || this.#at < this.#replay.until) return;
+    this.#replayUpTo(this.#at);
+    this.#showAgain();
+  }
+
+  #showAgain() {
+    this.#raw = { ...this.#replay.at(this.#at), marks: this.#raw.marks };
     this.#onChange();
   }
 
   #replayUpTo(at) {
-    const { entries, from } = this.#tape;
-    if (!this.#replay || (this.#replayed !== entries && at > this.#replay.until)) {
-      this.#replay = new Replay(rewound(this.#present(), from), entries);
-      this.#replayed = entries;
-    }
+    const { entries } = this.#tape;
+    const isBeyond = this.#replayed !== entries && at >= (this.#replay?.until ?? 0);
+    if (!this.#replay || (isBeyond && !this.#replay.extend(entries))) this.#replay = this.#replayOf(entries);
+    if (isBeyond) this.#replayed = entries;
     return this.#replay;
+  }
+
+  #replayOf(entries) {
+    return new Replay(rewound(this.#present(), this.#tape.from), entries);
   }
 
   #present() {
