@@ -20,7 +20,7 @@ export class Chronicle {
   #timer = null;
   latest = null; // how long the newest that was measured took, in milliseconds
 
-  /** `onRead()` when there is more to show, `onLatency(milliseconds)` for each event that was measured. */
+  /** `onRead()` when there is more to show, `onLatency(milliseconds)` for one of the events that were measured then. */
   constructor({ tape, minutes, clock, onRead, onLatency }) {
     this.#tape = tape;
     this.#minutes = minutes;
@@ -73,15 +73,14 @@ export class Chronicle {
   }
 
   #measure(entries) {
-    for (const { id, emittedAt } of entries) {
+    const measured = entries.filter(({ id }) => this.#painted.has(id));
+    for (const { id, emittedAt } of measured) {
       const paintedAt = this.#painted.get(id);
-      if (paintedAt === undefined) continue;
+      this.latest = Math.max(0, paintedAt - emittedAt);
       this.#painted.delete(id);
-      const took = Math.max(0, paintedAt - emittedAt);
-      this.latest = took;
-      this.#minutes.sample(paintedAt, took);
-      this.#onLatency(took);
+      this.#minutes.sample(paintedAt, this.latest);
     }
+    if (measured.length) this.#onLatency(this.latest);
   }
 
   #later(wait) {
