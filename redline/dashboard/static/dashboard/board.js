@@ -59,7 +59,7 @@ const acts = new Acts({ rest, store, refresh });
 
 const trace = new Trace(part("trace"));
 const link = new LinkView({ root: part("link"), trace, org: page.org.name });
-const changes = new ChangesView({ root: part("changes"), people: page.people, onOpen: (id) => (store.state.open === id ? close() : open(id)) });
+const changes = new ChangesView({ root: part("changes"), people: page.people, onOpen: (id) => (travel.state().open === id ? close() : open(id)) });
 const reading = new OpenView({ root: part("open"), people: page.people });
 const now = new NowView(part("now"), { onEdit: page.user.mayAct ? (vendor) => vendorForm.open(vendor) : null });
 const vendorForm = new VendorForm({ dialog: part("add-vendor"), rest, onSaved: () => refresh.list("vendors") });
@@ -103,7 +103,10 @@ function travelled() {
     const { open, changes: rows } = store.state;
     if (open !== null && !rows.has(open)) store.dispatch({ type: "close" });
   }
-  for (const button of document.querySelectorAll("[data-add]")) button.disabled = travel.isPast;
+  for (const button of document.querySelectorAll("[data-add]")) {
+    button.disabled = travel.isPast;
+    button.title = travel.isPast ? locked() : "";
+  }
   document.body.classList.toggle("is-past", travel.isPast);
   draw();
   tickAll();

@@ -88,7 +88,7 @@ export class ChangesView {
       key: (severity) => severity,
       create: (severity) => el("li", { class: `severity-${severity}` }, el("span", { text: `${severity} ` }), el("b")),
       update: (node, severity) => {
-        say(node.lastElementChild, String(counts[severity]));
+        say(node.lastElementChild, state.loaded.has("changes") ? String(counts[severity]) : "–");
         node.classList.toggle("none", counts[severity] === 0);
         attribute(node, "title", `${plural(counts[severity], "open change")} of severity ${severity}`);
       },

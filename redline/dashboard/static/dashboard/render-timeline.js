@@ -25,7 +25,6 @@ export class TimelineView {
     this.#parts.plays = [...root.querySelectorAll("[data-rate]")];
     this.#banner = Object.fromEntries(["as-of", "covers", "back"].map((name) => [name, banner.querySelector(`[data-part="${name}"]`)]));
     this.#banner.root = banner;
-    Object.assign(this, { root });
     this.#travel = travel;
     this.#tape = tape;
     this.#minutes = minutes;
