@@ -9,6 +9,10 @@ import { Refusal } from "./rest.js";
 const SOON = 10_000;
 const LATER = 30_000;
 const MOST_PAINTED = 2_000;
+const SCREEN = {
+  isHidden: () => document.hidden,
+  afterFrame: (callback) => requestAnimationFrame(() => setTimeout(callback)),
+};
 
 export class Chronicle {
   #tape;
@@ -16,24 +20,26 @@ export class Chronicle {
   #clock;
   #onRead;
   #onLatency;
+  #screen;
   #painted = new Map();
   #timer = null;
   latest = null; // how long the newest that was measured took, in milliseconds
 
   /** `onRead()` when there is more to show, `onLatency(milliseconds)` for one of the events that were measured then. */
-  constructor({ tape, minutes, clock, onRead, onLatency }) {
+  constructor({ tape, minutes, clock, onRead, onLatency, screen = SCREEN }) {
     this.#tape = tape;
     this.#minutes = minutes;
     this.#clock = clock;
     this.#onRead = onRead;
     this.#onLatency = onLatency;
+    this.#screen = screen;
   }
 
   /** Tell of an event of the log that was given to the screen now; `id` null for what is not in the log. */
   happened(id, { isShown }) {
     this.#later(SOON);
-    if (id === null || !isShown || !this.#clock.isSet || document.hidden) return;
-    requestAnimationFrame(() => setTimeout(() => this.#painted.set(id, this.#clock.now()))); // after the frame
+    if (id === null || !isShown || !this.#clock.isSet || this.#screen.isHidden()) return;
+    this.#screen.afterFrame(() => this.#painted.set(id, this.#clock.now()));
     if (this.#painted.size > MOST_PAINTED) this.#painted.delete(this.#painted.keys().next().value);
   }
 
@@ -86,7 +92,7 @@ export class Chronicle {
   #later(wait) {
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
-      if (document.hidden) this.#later(LATER); // nobody looks: it can wait
+      if (this.#screen.isHidden()) this.#later(LATER); // nobody looks: it can wait
       else void this.follow();
     }, wait);
   }
