@@ -6,6 +6,7 @@ import { Acts } from "./acts.js";
 import { Chronicle } from "./chronicle.js";
 import { Clock } from "./clock.js";
 import { Feed, POLL_EVERY, TYPES } from "./feed.js";
+import { Journey } from "./journey.js";
 import { Keys } from "./keys.js";
 import { CROSSING, Trace } from "./line.js";
 import { Menu } from "./menu.js";
@@ -18,21 +19,19 @@ import { LinkView } from "./render-link.js";
 import { NowView } from "./render-now.js";
 import { OpenView } from "./render-open.js";
 import { TimelineView } from "./render-timeline.js";
-import { Refusal, Rest } from "./rest.js";
-import { changeOf, LISTS } from "./rows.js";
+import { Rest } from "./rest.js";
 import { nextVendor, recentEvents, vendorName } from "./selectors.js";
 import { snoozeUntil } from "./snooze.js";
 import { Speech } from "./speech.js";
 import { EMPTY, reduce } from "./state.js";
 import { Tape } from "./tape.js";
-import { clockTime, goBy, tick } from "./times.js";
+import { goBy, tick } from "./times.js";
 import { Travel } from "./travel.js";
 import { VendorForm } from "./vendor-form.js";
 import { spoken } from "./words.js";
 
 const LOAD_WITHOUT_STREAM = 1_500;
 const GLANCE = 2_000; // entries of the log that a board reads of itself
-const JOURNEY = 10_000; // and when somebody travels
 const PLAY_EVERY = 250;
 const CHART_EVERY = 15_000;
 
@@ -83,6 +82,7 @@ const travel = new Travel({
 });
 const timeline = new TimelineView({ root: part("timeline"), banner: part("past"), travel, tape, minutes, clock });
 const charts = new ChartsView({ root: part("charts"), minutes, tape });
+const journey = new Journey({ travel, chronicle, rest, speech });
 goBy(() => travel.at ?? clock.now());
 
 function seen() {
@@ -91,44 +91,19 @@ function seen() {
   charts.render();
 }
 
-let wasPast = false;
 function travelled() {
-  if (travel.isPast !== wasPast) Menu.close();
-  if (travel.isPast && !wasPast) {
-    speech.say(`The board shows the past: ${clockTime(travel.at)}. Acting is off.`);
-    void reachBack();
-  }
-  if (wasPast && !travel.isPast) {
-    speech.say("Back to live.");
-    const { open, changes: rows } = store.state;
-    if (open !== null && !rows.has(open)) store.dispatch({ type: "close" });
-  }
+  journey.changed();
+  if (!travel.isPast && store.state.open !== null && !store.state.changes.has(store.state.open)) store.dispatch({ type: "close" });
   for (const button of document.querySelectorAll("[data-add]")) {
     button.disabled = travel.isPast;
     button.title = travel.isPast ? locked() : "";
   }
-  document.body.classList.toggle("is-past", travel.isPast);
   draw();
   tickAll();
   charts.render();
 }
 
-// What one sees at first is what the board has at hand; the rest of the log, and what was resolved long ago, follow.
-async function reachBack() {
-  await chronicle.deepen(JOURNEY);
-  await travel.again();
-  try {
-    await travel.know((await rest.list("changes", LISTS.changes.past)).map(changeOf));
-  } catch (refusal) {
-    if (!(refusal instanceof Refusal)) throw refusal; // then the oldest are shown by what their events say
-  }
-}
-
-async function readOld(id) {
-  const row = await rest.find("changes", id).catch(() => null); // without it the row says what its events said
-  if (row) await travel.know([changeOf(row)]);
-}
-
+let wasPast = false;
 function draw() {
   drawing = false;
   const isReturn = wasPast && !travel.isPast;
@@ -210,7 +185,7 @@ function open(id) {
   store.dispatch({ type: "open", id });
   draw();
   history.replaceState(null, "", `#${id}`);
-  if (travel.isPast && !travel.state().changes.get(id)?.whole) void readOld(id);
+  if (travel.isPast && !travel.state().changes.get(id)?.whole) void journey.readOld(id);
   if (phone.matches) part("close").focus();
   else changes.focusOn(id);
 }
