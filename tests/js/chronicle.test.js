@@ -90,6 +90,16 @@ test("a paint that the log has not reached yet waits for the next reading", asyn
   assert.deepEqual(at.told, [10]);
 });
 
+test("what was counted stays counted although the tape lets go of it", async (t) => {
+  const at = stage(t);
+  at.commit("e.1.0");
+  await at.chronicle.follow();
+  Object.assign(at.tape, { from: NOON + 60_000, entries: [] });
+  at.now += 120_000;
+  await at.chronicle.follow();
+  assert.deepEqual([at.chronicle.since, at.minutes.count(NOON)], [NOON, 1]);
+});
+
 test("what cannot be read now is read later", async (t) => {
   const at = stage(t);
   at.refusal = new Refusal({ status: 0, message: "away" });

@@ -81,7 +81,7 @@ const travel = new Travel({
   onPlayed: (entries) => entries.forEach(({ event }) => trace.pulse(event)),
 });
 const timeline = new TimelineView({ root: part("timeline"), banner: part("past"), travel, tape, minutes, clock });
-const charts = new ChartsView({ root: part("charts"), minutes, tape });
+const charts = new ChartsView({ root: part("charts"), minutes, chronicle });
 const journey = new Journey({ travel, chronicle, rest, speech });
 goBy(() => travel.at ?? clock.now());
 

@@ -23,6 +23,7 @@ export class Chronicle {
   #screen;
   #painted = new Map();
   #timer = null;
+  since = null; // when what is counted begins: the tape lets go of entries, the minutes keep their numbers
   latest = null; // how long the newest that was measured took, in milliseconds
 
   /** `onRead()` when there is more to show, `onLatency(milliseconds)` for one of the events that were measured then. */
@@ -74,6 +75,7 @@ export class Chronicle {
       this.#later(LATER);
       return false;
     }
+    this.since = Math.min(this.since ?? Infinity, this.#tape.from);
     this.#onRead();
     return true;
   }

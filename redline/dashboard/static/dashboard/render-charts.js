@@ -13,19 +13,19 @@ const FONT = "11px system-ui, sans-serif";
 
 export class ChartsView {
   #minutes;
-  #tape;
+  #chronicle;
   #rate;
   #latency;
 
-  constructor({ root, minutes, tape }) {
+  constructor({ root, minutes, chronicle }) {
     this.#minutes = minutes;
-    this.#tape = tape;
+    this.#chronicle = chronicle;
     this.#rate = new Chart(root.querySelector('[data-part="rate"]'), [{ role: "ink", fill: true }]);
     this.#latency = new Chart(root.querySelector('[data-part="latency"]'), [{ role: "ink" }, { role: "dim", dash: [4, 3] }], { isLogarithmic: true });
   }
 
   render() {
-    const from = this.#tape.from;
+    const from = this.#chronicle.since;
     const stretch = stretchOf(from, boardTime());
     this.#rate.show(rateData(this.#minutes, from, stretch), rateWords(this.#minutes, from, stretch, clockTime));
     this.#latency.show(latencyData(this.#minutes, stretch), latencyWords(this.#minutes, stretch));
