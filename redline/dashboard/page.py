@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
+from django.urls import reverse
 
 from redline.workspaces.models import Membership, Org, Role, User
 
@@ -35,6 +36,7 @@ def page_of(request: HttpRequest, user: User, org: Org) -> dict[str, Any]:
         "csrf": get_token(request),
         "api": "/v1",
         "stream": "/v1/stream",
+        "clock": reverse("clock"),
     }
 
 

@@ -11,5 +11,6 @@ urlpatterns: list[URLPattern] = [
     path("sign-in", views.SignIn.as_view(), name="sign-in"),
     path("sign-out", views.SignOut.as_view(), name="sign-out"),
     path("org", views.choose_org, name="choose-org"),
+    path("clock", views.clock, name="clock"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]

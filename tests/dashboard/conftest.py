@@ -1,15 +1,17 @@
-"""Two companies, and people who belong to one, to both, or to none."""
+"""Two companies, and people who belong to one, to both, or to none; a house with a server, and a desk in it."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 from pytest_django import Settings
 
 from redline.workspaces.models import Membership, Org, Role, User
-
-PASSWORD = "a-long-word-that-nobody-guesses"
+from tests.browser import chromium
+from tests.dashboard.desk import PASSWORD, SEED, Desk, House
+from tests.servers import fresh_database, serve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +40,19 @@ def town(db: None, settings: Settings) -> Town:
         only_here=only_here,
         nowhere=User.objects.create_user("nowhere", password=PASSWORD),
     )
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    url = fresh_database("sqlite")
+    with serve("daphne", database_url=url) as server:
+        yield House(server, url)
+
+
+@pytest.fixture
+async def here(house: House) -> AsyncIterator[Desk]:
+    """A desk in an org of its own, with one open change."""
+    async with chromium() as browser:
+        desk = Desk(house, f"here-{next(house.numbers)}", browser)
+        await desk.shell(SEED, password=PASSWORD)
+        yield desk

@@ -3,94 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import expect
 
-from tests.browser import chromium
-from tests.servers import Server, fresh_database, manage, serve
+from tests.dashboard.desk import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
-
-PASSWORD = "a-long-word-that-nobody-guesses"
-SEED = """
-from redline.workspaces.models import *
-from redline.monitoring.models import *
-org = Org.objects.create(slug="{slug}", name="Here")
-for name, role in (("ann", "owner"), ("vic", "viewer")):
-    user = User.objects.create_user(name + "-{slug}", password="{password}", first_name=name.title())
-    Membership.objects.create(org=org, user=user, role=role)
-vendor = Vendor.objects.create(org=org, name="Notary", homepage_url="https://notary.example")
-report = ChangeReport.objects.create(org=org, vendor=vendor, severity="P2", headline="Notice grows to 60 days")
-report.changes.create(
-    category="terms", materiality="material", section="7", summary="Longer notice",
-    ops=[["equal", "Notice of "], ["delete", "thirty"], ["insert", "sixty"], ["equal", " days. <b>x</b>"]],
-    citations=[{{"quote": "q", "section": "7", "url": "javascript:alert(1)", "fetchedAt": "2026-01-01T00:00:00Z"}}],
-)
-"""
-FIND = """
-from redline.monitoring.models import *
-vendor = Vendor.objects.get(org__slug="{slug}")
-for number in range({count}):
-    ChangeReport.objects.create(org=vendor.org, vendor=vendor, severity="{severity}", headline="{headline}")
-"""
-
-
-@dataclass(frozen=True)
-class House:
-    server: Server
-    database_url: str
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-
-
-@dataclass
-class Desk:
-    house: House
-    slug: str
-    browser: Browser
-    complaints: list[str] = field(default_factory=list)
-
-    async def shell(self, code: str, **names: object) -> None:
-        text = code.format(slug=self.slug, **names)
-        done = await asyncio.to_thread(manage, "shell", "-c", text, database_url=self.house.database_url)
-        assert done.returncode == 0, done.stderr
-
-    async def find(self, severity: str, headline: str, *, count: int = 1) -> None:
-        """Find changes from another process, as a run does."""
-        await self.shell(FIND, severity=severity, headline=headline, count=count)
-
-    async def sit_down(self, user: str = "ann", **options: Any) -> Page:
-        """Sign in, and wait until the board is live and loaded."""
-        page = await (await self.browser.new_context(**options)).new_page()
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto(f"{self.house.server.url}/")
-        await page.fill("#id_username", f"{user}-{self.slug}")
-        await page.fill("#id_password", PASSWORD)
-        await page.click("main form button")
-        await expect(page.locator("#link")).to_contain_text("Live")
-        await expect(page.locator(".row")).to_have_count(1)
-        return page
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    url = fresh_database("sqlite")
-    with serve("daphne", database_url=url) as server:
-        yield House(server, url)
-
-
-@pytest.fixture
-async def here(house: House) -> AsyncIterator[Desk]:
-    """A desk in an org of its own, with one open change."""
-    async with chromium() as browser:
-        desk = Desk(house, f"here-{next(house.numbers)}", browser)
-        await desk.shell(SEED, password=PASSWORD)
-        yield desk
 
 
 async def test_a_change_appears_opens_and_is_acted_upon_without_the_mouse(here: Desk) -> None:
@@ -177,6 +96,24 @@ async def test_a_vendor_is_added_and_a_refused_one_keeps_what_was_typed(here: De
     await page.click("text=Watch this vendor")
     await expect(page.locator("#add-vendor")).to_be_hidden()
     await expect(page.locator("[data-part=vendors-summary]")).to_contain_text("2 watched")
+
+
+async def test_a_vendor_is_edited_and_watched_no_more(here: Desk) -> None:
+    page = await here.sit_down()
+    await page.click(".all-vendors summary")
+    await page.get_by_role("button", name="Edit Notary").click()
+    assert await page.input_value("#vendor-home") == "https://notary.example"
+    await page.fill("#vendor-name", "Notary & Daughters")
+    await page.fill("[name=page]", "https://notary.example/terms")
+    await page.uncheck("[name=isWatched]")
+    await page.click("text=Save")
+    await expect(page.locator("#add-vendor")).to_be_hidden()
+    await expect(page.locator(".watched")).to_contain_text("Notary & Daughters")
+    await expect(page.locator(".watched")).to_contain_text("not watched")
+    await expect(page.locator(".row")).to_contain_text("Notary & Daughters")
+    await page.click("[data-add]:visible")
+    assert await page.input_value("#vendor-name") == ""
+    assert here.complaints == []
 
 
 async def test_a_stream_that_ends_is_said_and_found_again(here: Desk) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from django.urls import reverse
 
 from redline.access import CHOSEN_ORG
 from redline.workspaces.models import User
-from tests.dashboard.conftest import PASSWORD, Town
+from tests.dashboard.conftest import Town
+from tests.dashboard.desk import PASSWORD
 from tests.dashboard.markup import Markup
 
 PAGES = ["dashboard", "sign-in"]
@@ -181,6 +183,13 @@ def test_who_belongs_nowhere_is_told_so(town: Town) -> None:
 def test_choosing_an_org_takes_a_post_by_somebody_who_is_signed_in(client: Client, town: Town) -> None:
     assert signed_in(town.both).get("/org").status_code == 405
     assert client.post("/org", {"org": town.here.pk})["Location"].startswith("/sign-in")
+
+
+def test_the_clock_tells_the_servers_time_to_anybody(client: Client) -> None:
+    before = time.time() * 1000
+    response = client.get("/clock")
+    assert before - 1 <= response.json()["now"] <= time.time() * 1000
+    assert "no-store" in response["Cache-Control"]
 
 
 def test_the_icon_is_found_by_its_old_name(client: Client) -> None:

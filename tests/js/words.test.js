@@ -64,3 +64,10 @@ test("a snooze ends in the reader's own morning", () => {
 test("a category is named as people write it, and one that is new as it comes", () => {
   assert.deepEqual(["sla", "subprocessor", "terms", "novel"].map(categoryWords), ["SLA", "Sub-processors", "Terms", "novel"]);
 });
+
+test("live, the line says how long the newest event took; in the past, that the board shows something else", () => {
+  const link = { mode: "live", lastEventAt: NOW - 4_000 };
+  assert.deepEqual(linkWords(link, NOW, { latency: 11.4 }), { short: "Live · 4 s · 11 ms", long: "Live — last event 4 s ago, 11 ms from commit to screen" });
+  assert.equal(linkWords(link, NOW, { latency: 11, isPast: true }).long, "In the past — the stream goes on, last event 4 s ago");
+  assert.equal(linkWords({ ...link, mode: "offline", lostAt: NOW - 1_000 }, NOW, { isPast: true }).short, "Offline");
+});

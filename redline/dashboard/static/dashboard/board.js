@@ -1,27 +1,39 @@
 // The board: puts the pieces together and nothing else. State in state.js, its looks in render-*.js, the stream in
-// feed.js and the hub, requests in rest.js.
+// feed.js and the hub, requests in rest.js, the past in travel.js.
 
-import { createHub, createTelemetry } from "../streaming/hub.js";
+import { createHub, createNotifier, createTelemetry } from "../streaming/hub.js";
 import { Acts } from "./acts.js";
+import { Chronicle } from "./chronicle.js";
+import { Clock } from "./clock.js";
 import { Feed, POLL_EVERY, TYPES } from "./feed.js";
+import { Journey } from "./journey.js";
 import { Keys } from "./keys.js";
 import { CROSSING, Trace } from "./line.js";
 import { Menu } from "./menu.js";
+import { Minutes } from "./minutes.js";
+import { Notices } from "./notices.js";
 import { Refresh } from "./refresh.js";
+import { ChartsView } from "./render-charts.js";
 import { ChangesView } from "./render-changes.js";
 import { LinkView } from "./render-link.js";
 import { NowView } from "./render-now.js";
 import { OpenView } from "./render-open.js";
+import { TimelineView } from "./render-timeline.js";
 import { Rest } from "./rest.js";
 import { nextVendor, recentEvents, vendorName } from "./selectors.js";
 import { snoozeUntil } from "./snooze.js";
+import { Speech } from "./speech.js";
 import { EMPTY, reduce } from "./state.js";
-import { tick } from "./times.js";
+import { Tape } from "./tape.js";
+import { goBy, tick } from "./times.js";
+import { Travel } from "./travel.js";
 import { VendorForm } from "./vendor-form.js";
-import { spoken, spokenTogether } from "./words.js";
+import { spoken } from "./words.js";
 
 const LOAD_WITHOUT_STREAM = 1_500;
-const SPEAK_TOGETHER = 600;
+const GLANCE = 2_000; // entries of the log that a board reads of itself
+const PLAY_EVERY = 250;
+const CHART_EVERY = 15_000;
 
 const page = JSON.parse(document.getElementById("page").textContent);
 const part = (id) => document.getElementById(id);
@@ -36,7 +48,7 @@ const store = {
     store.state = reduce(store.state, action);
     if (drawing) return;
     drawing = true;
-    queueMicrotask(draw);
+    requestAnimationFrame(draw); // a page that is hidden has no frames: it is drawn when somebody looks
   },
 };
 
@@ -46,22 +58,68 @@ const acts = new Acts({ rest, store, refresh });
 
 const trace = new Trace(part("trace"));
 const link = new LinkView({ root: part("link"), trace, org: page.org.name });
-const changes = new ChangesView({ root: part("changes"), people: page.people, onOpen: (id) => (store.state.open === id ? close() : open(id)) });
+const changes = new ChangesView({ root: part("changes"), people: page.people, onOpen: (id) => (travel.state().open === id ? close() : open(id)) });
 const reading = new OpenView({ root: part("open"), people: page.people });
-const now = new NowView(part("now"));
-const vendorForm = new VendorForm({ dialog: part("add-vendor"), rest, onAdded: () => refresh.list("vendors") });
+const now = new NowView(part("now"), { onEdit: page.user.mayAct ? (vendor) => vendorForm.open(vendor) : null });
+const vendorForm = new VendorForm({ dialog: part("add-vendor"), rest, onSaved: () => refresh.list("vendors") });
+const speech = new Speech(part("spoken"));
+const notices = new Notices({ notifier: createNotifier({ key: "redline.notify" }), fieldset: part("notices"), onOpen: (id) => openNow(id) });
 
+// -- the clock, the log, and the way into it
+
+const clock = new Clock(async () => (await rest.read(page.clock)).now);
+const minutes = new Minutes();
+const tape = new Tape({ rest, path: page.stream, most: GLANCE, now: () => clock.now() });
+const telemetry = createTelemetry();
+const chronicle = new Chronicle({ tape, minutes, clock, onRead: () => seen(), onLatency: (took) => telemetry.latency(took) });
+const travel = new Travel({
+  tape,
+  store,
+  clock,
+  pause: () => new Promise((resolve) => setTimeout(resolve)),
+  onChange: () => travelled(),
+  onPlayed: (entries) => entries.forEach(({ event }) => trace.pulse(event)),
+});
+const timeline = new TimelineView({ root: part("timeline"), banner: part("past"), travel, tape, minutes, clock });
+const charts = new ChartsView({ root: part("charts"), minutes, chronicle });
+const journey = new Journey({ travel, chronicle, rest, speech });
+goBy(() => travel.at ?? clock.now());
+
+function seen() {
+  travel.read();
+  timeline.render();
+  charts.render();
+}
+
+function travelled() {
+  journey.changed();
+  if (!travel.isPast && store.state.open !== null && !store.state.changes.has(store.state.open)) store.dispatch({ type: "close" });
+  for (const button of document.querySelectorAll("[data-add]")) {
+    button.disabled = travel.isPast;
+    button.title = travel.isPast ? locked() : "";
+  }
+  draw();
+  tickAll();
+  charts.render();
+}
+
+let wasPast = false;
 function draw() {
   drawing = false;
-  changes.render(store.state, nextVendor(store.state));
-  reading.render(store.state, locked());
-  now.render(store.state);
-  document.body.classList.toggle("is-reading", store.state.open !== null);
-  for (const id of ["list", "now"]) part(id).inert = phone.matches && store.state.open !== null;
+  const isReturn = wasPast && !travel.isPast;
+  wasPast = travel.isPast;
+  const state = isReturn ? { ...travel.state(), quiet: true } : travel.state();
+  changes.render(state, nextVendor(state));
+  reading.render(state, locked());
+  now.render(state, locked());
+  const isReading = state.changes.has(state.open);
+  document.body.classList.toggle("is-reading", isReading);
+  for (const id of ["list", "now"]) part(id).inert = phone.matches && isReading;
 }
 
 function locked() {
   if (!page.user.mayAct) return "You are a viewer here: you can read, not act.";
+  if (travel.isPast) return "In the past: acting is off. Go back to live to act.";
   if (feed.link.mode === "offline") return "Offline: acting needs the server.";
   if (feed.link.mode === "stopped") return "Stopped: acting needs the server; reload the page.";
   return "";
@@ -75,40 +133,49 @@ const hub = createHub({
   fallback: { every: POLL_EVERY },
   share: `${page.user.id}/${page.org.id}`,
 });
-createTelemetry().watch(hub);
+telemetry.watch(hub);
+hub.onReset(() => {
+  travel.back();
+  tape.rewind();
+});
 
 const feed = new Feed({
   hub,
   onLink: (state) => {
-    link.render(state);
-    reading.render(store.state, locked());
+    renderLink(state);
+    reading.render(travel.state(), locked());
   },
   onFresh: load,
-  onEvent: (event, { at, news }) => {
+  onEvent: (event, { id, at, news }) => {
+    chronicle.happened(id, { isShown: news && !travel.isPast });
+    notices.happened(event, { news, nameOf });
     if (event.data.oversize) return void refresh.all();
-    refresh.event({ type: "event", event, at: new Date(at).toISOString(), news });
+    refresh.event({ type: "event", event, at: new Date(clock.of(at)).toISOString(), news });
     if (news) told(event, at);
   },
 });
+
+function renderLink(state) {
+  link.render(state, { latency: chronicle.latest, isPast: travel.isPast });
+}
 
 async function load() {
   const isFirst = store.state.loaded.size === 0;
   await refresh.all();
   if (isFirst) for (const { event, at } of recentEvents(store.state, Date.now() - CROSSING)) trace.pulse(event, at);
+  await chronicle.follow();
+}
+
+function nameOf(vendorId) {
+  return vendorName(store.state, vendorId);
 }
 
 function told(event, at) {
-  trace.pulse(event, at);
+  if (!travel.isPast) trace.pulse(event, at);
+  travel.happened(event);
   if (event.type === "change.detected") link.news();
-  const sentence = spoken(event, (id) => vendorName(store.state, id));
-  if (sentence) speak(sentence);
-}
-
-const sentences = [];
-function speak(sentence) {
-  sentences.push(sentence);
-  if (sentences.length > 1) return;
-  setTimeout(() => (part("spoken").textContent = spokenTogether(sentences.splice(0))), SPEAK_TOGETHER);
+  const sentence = spoken(event, nameOf);
+  if (sentence) speech.say(sentence);
 }
 
 // -- opening and closing
@@ -118,12 +185,18 @@ function open(id) {
   store.dispatch({ type: "open", id });
   draw();
   history.replaceState(null, "", `#${id}`);
+  if (travel.isPast && !travel.state().changes.get(id)?.whole) void journey.readOld(id);
   if (phone.matches) part("close").focus();
   else changes.focusOn(id);
 }
 
+function openNow(id) {
+  travel.back();
+  open(id);
+}
+
 function close() {
-  const id = store.state.open;
+  const id = travel.state().open;
   if (id === null) return false;
   store.dispatch({ type: "close" });
   draw();
@@ -134,8 +207,23 @@ function close() {
 
 function step(by) {
   const id = changes.move(by);
-  if (id && store.state.open !== null && id !== store.state.open) open(id);
+  const { open: isOpen } = travel.state();
+  if (id && isOpen !== null && id !== isOpen) open(id);
 }
+
+// -- the past
+
+function toggleTime() {
+  showTimeline(true);
+  if (travel.toggle() && travel.isPast) timeline.focus();
+}
+
+function showTimeline(isOut) {
+  part("timeline").classList.toggle("is-out", isOut);
+  part("timeline-button").setAttribute("aria-expanded", String(isOut));
+}
+
+part("timeline-button").addEventListener("click", () => showTimeline(!part("timeline").classList.contains("is-out")));
 
 // -- acting
 
@@ -143,7 +231,7 @@ const menus = { snoozed: new Menu(part("snooze")), resolved: new Menu(part("reso
 
 function act(to, body) {
   if (locked()) return;
-  const id = store.state.open ?? changes.focused();
+  const id = travel.state().open ?? changes.focused();
   if (!id) return;
   if (store.state.open !== id) open(id);
   if (!body && menus[to]) return menus[to].open();
@@ -182,18 +270,28 @@ new Keys(
     s: () => act("in-progress"),
     z: () => act("snoozed"),
     r: () => act("resolved"),
+    t: () => toggleTime(),
     "?": () => part("keys").showModal(),
-    Escape: () => Menu.close() || close(),
+    Escape: () => Menu.close() || close() || travel.back(),
   },
   part("keys-on"),
 );
 
 phone.addEventListener("change", draw);
+let playedAt = performance.now();
 setInterval(() => {
+  const at = performance.now();
+  travel.tick(at - playedAt);
+  playedAt = at;
+}, PLAY_EVERY);
+setInterval(tickAll, 1_000);
+setInterval(() => charts.render(), CHART_EVERY);
+function tickAll() {
   tick(document);
   now.tick();
-  link.render(feed.link);
-}, 1_000);
+  renderLink(feed.link);
+  timeline.render();
+}
 
 draw();
 if (/^#chg_[\w-]+$/.test(location.hash)) store.dispatch({ type: "open", id: location.hash.slice(1) });

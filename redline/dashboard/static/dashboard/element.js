@@ -55,12 +55,13 @@ export function arrange(parent, rows, { key, create, update }) {
   return made;
 }
 
-/** Mark a node for two seconds if news has touched it since it was last drawn. */
-export function mark(node, touched) {
+/** Mark a node for two seconds if news has touched it since it was last drawn; not where all of it is `quiet`. */
+export function mark(node, touched, quiet = false) {
   const known = node.dataset.touched;
   node.dataset.touched = String(touched ?? 0);
   if (known === undefined ? !touched : known === node.dataset.touched) return;
   node.classList.remove("marked");
+  if (quiet) return;
   void node.offsetWidth; // restarts the animation of a row that is still marked
   node.classList.add("marked");
 }

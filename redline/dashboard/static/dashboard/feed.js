@@ -19,12 +19,12 @@ export class Feed {
   #hub;
 
   /**
-   * `onEvent(event, {at, news})`, `news` false for what says how things are; `onFresh()` when the board is to be read
-   * anew; `onLink(link)` at each change.
+   * `onEvent(event, {id, at, news})`, `news` false for what says how things are; `onFresh()` when the board is to be
+   * read anew; `onLink(link)` at each change.
    */
   constructor({ hub, onEvent, onFresh, onLink }) {
     this.#hub = hub;
-    hub.subscribe(TYPES, ({ type, data, at, news }) => onEvent({ type, data }, { at, news }), { onFresh });
+    hub.subscribe(TYPES, ({ id, type, data, at, news }) => onEvent({ type, data }, { id, at, news }), { onFresh });
     hub.onHealth((health) => onLink(linkOf(health)));
   }
 

@@ -1,6 +1,6 @@
 // The keyboard: `j` `k` through changes, `a` `s` `z` `r` act, `?` shows the keys, `esc` closes.
 //
-// Single letters are switched off while somebody writes, while a dialog is open, and for good by whoever does not want
+// Single letters are switched off while somebody writes (a slider takes none), while a dialog is open, and for good by whoever does not want
 // them (speech input types letters): the choice is in the `?` panel and kept in this browser.
 
 const KEY = "redline.keys";
@@ -25,7 +25,7 @@ export class Keys {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const action = this.#actions[event.key];
     if (!action || document.querySelector("dialog[open]")) return;
-    if (event.key !== "Escape" && (!this.#on || event.target.closest("input, select, textarea"))) return;
+    if (event.key !== "Escape" && (!this.#on || event.target.closest("input:not([type=range]), select, textarea"))) return;
     if (action() !== false) event.preventDefault();
   }
 }

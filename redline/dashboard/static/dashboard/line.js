@@ -51,14 +51,14 @@ function round(number) {
 
 export class Trace {
   #svg;
-  #path;
+  #paths;
   #pulses = [];
   #frame = null;
   #still = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor(svg) {
     this.#svg = svg;
-    this.#path = svg.querySelector("path");
+    this.#paths = svg.querySelectorAll("path");
     new ResizeObserver(() => this.#draw()).observe(svg);
   }
 
@@ -69,8 +69,9 @@ export class Trace {
     this.#run();
   }
 
-  show(mode) {
-    this.#svg.setAttribute("class", `trace trace-${mode}`);
+  /** Draw the line as the stream is; hollow where the board shows the past. */
+  show(mode, { isPast = false } = {}) {
+    this.#svg.setAttribute("class", `trace trace-${mode}${isPast ? " is-past" : ""}`);
   }
 
   #run() {
@@ -89,6 +90,7 @@ export class Trace {
     const { width, height } = this.#svg.getBoundingClientRect();
     this.#pulses = this.#pulses.filter((pulse) => now - pulse.at < CROSSING);
     this.#svg.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${Math.max(1, height)}`);
-    this.#path.setAttribute("d", pathOf(this.#pulses, { now, width, height }));
+    const path = pathOf(this.#pulses, { now, width, height });
+    for (const node of this.#paths) node.setAttribute("d", path);
   }
 }

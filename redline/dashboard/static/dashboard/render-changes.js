@@ -39,7 +39,7 @@ export class ChangesView {
       create: (row) => this.#create(row),
       update: (node, row) => this.#update(node, row, state),
     });
-    this.#keepPut(anchor, made, (node) => state.marks.has(`changes/${node.dataset.key}`));
+    this.#keepPut(anchor, made, (node) => !state.quiet && state.marks.has(`changes/${node.dataset.key}`));
     this.#rove();
     this.#renderNote(state, rows.length, nextScan);
   }
@@ -88,7 +88,7 @@ export class ChangesView {
       key: (severity) => severity,
       create: (severity) => el("li", { class: `severity-${severity}` }, el("span", { text: `${severity} ` }), el("b")),
       update: (node, severity) => {
-        say(node.lastElementChild, String(counts[severity]));
+        say(node.lastElementChild, state.loaded.has("changes") ? String(counts[severity]) : "–");
         node.classList.toggle("none", counts[severity] === 0);
         attribute(node, "title", `${plural(counts[severity], "open change")} of severity ${severity}`);
       },
@@ -118,7 +118,7 @@ export class ChangesView {
     say(headline, row.headline);
     say(handling, this.#handling(row, shown, isPending));
     stamp(age, row.detectedAt);
-    mark(node, state.marks.get(`changes/${row.id}`));
+    mark(node, state.marks.get(`changes/${row.id}`), state.quiet);
   }
 
   #handling(row, shown, isPending) {

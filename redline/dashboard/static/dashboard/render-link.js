@@ -16,14 +16,15 @@ export class LinkView {
     document.addEventListener("visibilitychange", () => this.#seen());
   }
 
-  render(link, now = Date.now()) {
-    const { short, long } = linkWords(link, now);
+  /** `latency` is how long the newest event took from commit to screen, if that is known; `isPast` what is shown. */
+  render(link, { now = Date.now(), latency = null, isPast = false } = {}) {
+    const { short, long } = linkWords(link, now, { latency, isPast });
     const [few, many] = this.#root.querySelectorAll("[data-part]");
     say(few, short);
     say(many, long);
     attribute(this.#root, "data-mode", link.mode);
     this.#root.querySelector("[data-again]").hidden = link.mode !== "stopped";
-    this.#trace.show(link.mode);
+    this.#trace.show(link.mode, { isPast });
   }
 
   /** Count a change that came while nobody looked, in the tab's title. */

@@ -2,32 +2,37 @@
 
 import { arrange, attribute, el, mark, say } from "./element.js";
 import { changesOf, latestActions, nextVendor, places, progressOf, shownRuns, STAGES, vendorName, vendorsToLookAt, watchedVendors } from "./selectors.js";
-import { clockTime, stamp } from "./times.js";
+import { boardTime, clockTime, stamp } from "./times.js";
 import { lasted, plural } from "./words.js";
 
+const MOST_ACTIONS = 5;
 const CHANNELS = { slack: "Slack", jira: "Jira", email: "Mail", calendar: "Calendar", payment: "Payment" };
 const OUTCOMES = { delivered: ["✓", "delivered"], failed: ["✕", "failed"], queued: ["…", "on its way"] };
 
 export class NowView {
   #parts;
   #places = [];
+  #onEdit;
 
-  constructor(root) {
+  /** `onEdit(vendor)` where vendors may be changed, else null. */
+  constructor(root, { onEdit }) {
+    this.#onEdit = onEdit;
     const find = (name) => root.querySelector(`[data-part="${name}"]`);
     const names = ["runs", "runs-note", "next", "actions", "actions-note", "vendors-summary", "vendors", "vendors-note", "pack", "portal", "entitled-note"];
     this.#parts = Object.fromEntries(names.map((name) => [name, find(name)]));
   }
 
-  render(state) {
+  /** `locked` is a sentence that says why nobody can act now, or "". */
+  render(state, locked) {
     this.#renderRuns(state);
     this.#renderNext(state);
     this.#renderActions(state);
-    this.#renderVendors(state);
+    this.#renderVendors(state, locked);
     this.#renderEntitled(state);
   }
 
   /** Bring the running stages' seconds up to date. */
-  tick(now = Date.now()) {
+  tick(now = boardTime()) {
     for (const node of this.#parts.runs.querySelectorAll("[data-since]")) say(node, lasted(Math.max(0, now - Number(node.dataset.since))));
   }
 
@@ -76,7 +81,7 @@ export class NowView {
   }
 
   #renderActions(state) {
-    arrange(this.#parts.actions, latestActions(state), {
+    arrange(this.#parts.actions, latestActions(state, MOST_ACTIONS), {
       key: (action) => action.id,
       create: () => el("li", { class: "action" }, el("span", { class: "channel" }), el("span", { class: "outcome" }), el("span", { class: "about" }), el("time", { tabindex: "0" })),
       update: (node, action) => {
@@ -90,13 +95,13 @@ export class NowView {
         say(about, action.status === "failed" && action.reason ? action.reason : [subject, action.externalId].filter(Boolean).join(" · "));
         attribute(about, "title", about.textContent);
         stamp(time, action.at ?? action.deliveredAt ?? action.createdAt);
-        mark(node, state.marks.get(`actions/${action.id}`));
+        mark(node, state.marks.get(`actions/${action.id}`), state.quiet);
       },
     });
     this.#note("actions-note", state, "actions", state.actions.size, "Nothing was sent yet. Messages and tickets about changes are listed here as they go out.");
   }
 
-  #renderVendors(state) {
+  #renderVendors(state, locked) {
     const look = vendorsToLookAt(state);
     const watched = watchedVendors(state);
     const words = [`${watched.length} watched`, look.length ? `${look.length} ${look.length === 1 ? "needs" : "need"} a look` : "all reachable"];
@@ -105,12 +110,18 @@ export class NowView {
     const rows = [...state.vendors.values()].sort((a, b) => failing.has(b.id) - failing.has(a.id) || a.name.localeCompare(b.name));
     arrange(this.#parts.vendors, rows, {
       key: (row) => row.id,
-      create: () => el("li", { class: "watched" }, el("span", { class: "vendor" }), el("span", { class: "about" }), el("time", { tabindex: "0" })),
+      create: () => el("li", { class: "watched" }, el("span", { class: "vendor" }), el("span", { class: "about" }), el("time", { tabindex: "0" }), this.#editButton()),
       update: (node, row) => {
-        const [name, about, time] = node.children;
+        const [name, about, time, edit] = node.children;
         say(name, row.name);
+        node.vendor = row;
+        if (edit) {
+          edit.disabled = Boolean(locked);
+          attribute(edit, "title", locked);
+          attribute(edit, "aria-label", `Edit ${row.name}`);
+        }
         const run = [...state.runs.values()].find((candidate) => candidate.vendorId === row.id);
-        say(about, failing.has(row.id) ? runWords(state, run) : pagesWords(row));
+        say(about, failing.has(row.id) ? runWords(state, run) : row.isWatched === false ? "not watched" : pagesWords(row));
         node.classList.toggle("is-failed", failing.has(row.id));
         stamp(time, row.isWatched === false ? null : row.nextRunAt, { ahead: true });
       },
@@ -118,12 +129,17 @@ export class NowView {
     this.#note("vendors-note", state, "vendors", state.vendors.size, "No vendor is watched yet. Add one, with the pages whose words matter to you.");
   }
 
+  #editButton() {
+    return this.#onEdit && el("button", { type: "button", class: "quiet", text: "Edit", onclick: (event) => this.#onEdit(event.target.parentNode.vendor) });
+  }
+
   #renderEntitled(state) {
     const bought = state.entitlements;
+    const isLoaded = state.loaded.has("entitlements");
     for (const [part, on] of [["pack", bought?.compliancePack], ["portal", bought?.auditorPortal]]) {
-      say(this.#parts[part], on ? "on" : "off");
+      say(this.#parts[part], bought ? (on ? "on" : "off") : isLoaded ? "not known" : "…");
       this.#parts[part].classList.toggle("on", Boolean(on));
-      mark(this.#parts[part].parentNode, state.marks.get("entitlements"));
+      mark(this.#parts[part].parentNode, state.marks.get("entitlements"), state.quiet);
     }
     this.#note("entitled-note", state, "entitlements", 1, "");
   }
@@ -145,7 +161,7 @@ function pagesWords({ pages = [] }) {
 }
 
 /** Say where a run stands: its stage, or what it came to. */
-export function runWords(state, run, now = Date.now()) {
+export function runWords(state, run, now = boardTime()) {
   const { current, failed } = progressOf(run);
   if (failed) {
     const reason = run.stages.find((stage) => stage.status === "failed")?.reason;

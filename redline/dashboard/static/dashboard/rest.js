@@ -35,9 +35,32 @@ export class Rest {
     return this.#ask(this.#path(`${this.#page.api}/${name}/${encodeURIComponent(id)}`));
   }
 
+  /** Return one row, or null where there is none, or none that one may see. */
+  async find(name, id) {
+    try {
+      return await this.get(name, id);
+    } catch (refusal) {
+      if (refusal.status === 404) return null;
+      throw refusal;
+    }
+  }
+
+  /** Return what a path of this site answers, for this org. */
+  read(path, query) {
+    return this.#ask(this.#path(path, query));
+  }
+
   post(path, body = {}) {
+    return this.#send("POST", path, body);
+  }
+
+  patch(path, body) {
+    return this.#send("PATCH", path, body);
+  }
+
+  #send(method, path, body) {
     const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#page.csrf };
-    return this.#ask(this.#path(`${this.#page.api}/${path}`), { method: "POST", headers, body: JSON.stringify(body) });
+    return this.#ask(this.#path(`${this.#page.api}/${path}`), { method, headers, body: JSON.stringify(body) });
   }
 
   #path(path, query = {}) {

@@ -35,6 +35,7 @@ export const LISTS = {
       { query: { state: "new,acknowledged,in-progress,snoozed", limit: "200" }, pages: 5 },
       { query: { state: "resolved", limit: "50" }, pages: 1 },
     ],
+    past: { query: { state: "resolved", limit: "200" }, pages: 3 }, // what a traveller may meet again
   },
   runs: { read: asItIs, single: true, loads: [{ query: { limit: "100" }, pages: 1 }] },
   actions: { read: asItIs, single: false, loads: [{ query: { limit: "60" }, pages: 1 }] },

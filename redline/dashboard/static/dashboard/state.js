@@ -26,6 +26,7 @@ export const EMPTY = Object.freeze({
   refusals: new Map(), // change id → why not
   marks: new Map(), // "changes/chg_…" → how often news has touched it
   open: null,
+  quiet: false, // what differs from the state before is no news: the board went to another instant
 });
 
 const REDUCERS = {

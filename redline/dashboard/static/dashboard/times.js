@@ -2,6 +2,18 @@
 
 import { ago, until } from "./words.js";
 
+let told = () => Date.now();
+
+/** Let times be told by another clock: the server's, or that of the past. */
+export function goBy(clock) {
+  told = clock;
+}
+
+/** Return what time it is on the board. */
+export function boardTime() {
+  return told();
+}
+
 const ABSOLUTE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** Make a <time> say how long ago, or with `ahead` how long until, an instant is. */
@@ -16,7 +28,7 @@ export function stamp(node, at, { ahead = false } = {}) {
   node.dataset.at = String(Number(instant));
   node.dataset.absolute = absolute(instant);
   node.dataset.ahead = ahead ? "1" : "";
-  write(node, Date.now());
+  write(node, boardTime());
   return node;
 }
 
@@ -28,12 +40,12 @@ export function absolute(instant) {
 export function clockTime(at) {
   const instant = new Date(at);
   const clock = instant.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  const isRecent = Math.abs(Date.now() - Number(instant)) < 18 * 3_600_000;
+  const isRecent = Math.abs(boardTime() - Number(instant)) < 18 * 3_600_000;
   return isRecent ? clock : `${instant.toLocaleDateString(undefined, { day: "numeric", month: "short" })}, ${clock}`;
 }
 
 /** Bring every time under `root` up to date. */
-export function tick(root, now = Date.now()) {
+export function tick(root, now = boardTime()) {
   for (const node of root.querySelectorAll("time[data-at]")) write(node, now);
 }
 

@@ -46,13 +46,14 @@ const STOPPED = {
   disabled: "Stopped — the live feed is switched off; reload to see what is new",
 };
 
-/** Say how the board is connected: {short, long}, the long one for those who have room. */
-export function linkWords(link, now) {
+/**
+ * Say how the board is connected: {short, long}, the long one for those who have room. `latency` is milliseconds from
+ * commit to screen, null where none was measured; `isPast` says that the board shows something else than it is told.
+ */
+export function linkWords(link, now, { latency = null, isPast = false } = {}) {
   switch (link.mode) {
     case "live":
-      return link.lastEventAt
-        ? { short: `Live · ${ago(link.lastEventAt, now)}`, long: `Live — last event ${ago(link.lastEventAt, now)} ago` }
-        : { short: "Live", long: "Live — no event yet" };
+      return liveWords(link.lastEventAt, now, { latency, isPast });
     case "recovering": {
       const wait = link.nextAt ? Math.ceil(Math.max(0, link.nextAt - now) / 1000) : 0;
       const next = wait ? `, next in ${wait} s` : "";
@@ -70,6 +71,14 @@ export function linkWords(link, now) {
     default:
       return { short: "Connecting", long: "Connecting…" };
   }
+}
+
+function liveWords(lastEventAt, now, { latency, isPast }) {
+  const last = lastEventAt ? `last event ${ago(lastEventAt, now)} ago` : "no event yet";
+  if (isPast) return { short: "In the past", long: `In the past — the stream goes on, ${last}` };
+  const took = latency === null ? ["", ""] : [` · ${lasted(latency)}`, `, ${lasted(latency)} from commit to screen`];
+  if (!lastEventAt) return { short: "Live", long: "Live — no event yet" };
+  return { short: `Live · ${ago(lastEventAt, now)}${took[0]}`, long: `Live — ${last}${took[1]}` };
 }
 
 const STATES = { new: "New", acknowledged: "Acknowledged", "in-progress": "In progress", snoozed: "Snoozed", resolved: "Resolved" };
