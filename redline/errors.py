@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from rest_framework import exceptions
@@ -76,7 +76,7 @@ def envelope_handler(error: Exception, context: Mapping[str, Any]) -> Response |
             return Response(body, status=error.status, headers=error.headers)
         case Http404():
             return Response(envelope(404, request_id), status=404)
-        case PermissionDenied():
+        case PermissionDenied() | ObjectDoesNotExist():  # also a row that went while somebody waited for its lock
             return Response(envelope(403, request_id), status=403)
         case ValidationError():
             details = error.message_dict if hasattr(error, "error_dict") else {"detail": error.messages}

@@ -24,6 +24,7 @@ from django.db.models.functions import Length
 
 from streaming import conf, incidents
 from streaming.core import wire
+from streaming.core.condensation import Alike
 from streaming.core.cursor import Cursor, Head
 from streaming.core.entry import Batch, Entry
 from streaming.incidents import Incident
@@ -153,12 +154,15 @@ def fingerprints(positions: Collection[tuple[str, int]]) -> dict[tuple[str, int]
     return found
 
 
-def crowded(org: str, *, after: int, until: int, limit: int) -> tuple[dict[tuple[str, str], int], int]:
-    """Return the newest entry of each type and resource that has more than `limit`, and how many the others are."""
+def crowded(org: str, *, after: int, until: int, types: Collection[str], limit: int) -> tuple[dict[Alike, int], int]:
+    """Return the newest entry of each kind that has more than `limit`, and how many the others are."""
     rows = LogEntry.objects.using(conf.streaming.DATABASE).filter(org=org, sequence__gt=after, sequence__lte=until)
-    counted = rows.exclude(resource="").order_by().values_list("type", "resource")
-    found = list(counted.annotate(count=Count("pk"), newest=Max("sequence")).filter(count__gt=limit))
-    return {(name, resource): newest for name, resource, _, newest in found}, sum(row[2] - 1 for row in found)
+    kinds = rows.filter(type__in=types).exclude(resource="").order_by().values("type", "resource", "keys", "audience")
+    found = list(kinds.annotate(count=Count("pk"), newest=Max("sequence")).filter(count__gt=limit))
+    newest = {
+        (row["type"], row["resource"], words(row["keys"]), words(row["audience"])): row["newest"] for row in found
+    }
+    return newest, sum(row["count"] - 1 for row in found)
 
 
 def whole(org: str, sequence: int) -> tuple[Entry, bytes] | None:

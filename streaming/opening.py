@@ -9,9 +9,10 @@ that everything it misses has a later sequence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from streaming import access, authentication, conf, jwt, log
@@ -87,8 +88,9 @@ def visit(requests: Sequence[Request]) -> list[Opening | Refused]:
     """Open all, in the order of steps that the module promises; one result per request."""
     heads = _heads({request.org for request in requests})
     found = log.fingerprints({_position(request) for request in requests if request.cursor is not None})
+    condensed = cache(_condensed)  # many come back from the same place
     return [
-        _open(request, heads[request.org], found, standing)
+        _open(request, heads[request.org], found, standing, condensed)
         for request, standing in zip(requests, standings(requests), strict=True)
     ]
 
@@ -108,7 +110,11 @@ def _position(request: Request) -> tuple[str, int]:
 
 
 def _open(
-    request: Request, head: Head, found: dict[tuple[str, int], str], standing: Standing | Refused
+    request: Request,
+    head: Head,
+    found: dict[tuple[str, int], str],
+    standing: Standing | Refused,
+    condensed: Callable[[str, int, int, frozenset[str]], Condensation],
 ) -> Opening | Refused:
     if isinstance(standing, Refused):
         return standing
@@ -116,23 +122,20 @@ def _open(
     if reset is None and request.cursor is not None:
         reset = head.judge(request.cursor, found=found.get(_position(request)), reach=conf.streaming.REPLAY_MAX)
     opening = Opening(head=head, standing=standing, reset=reset)
-    if reset is None and request.cursor is not None and request.stream.condenses:
-        return replace(opening, condensation=_condensed(request, request.cursor, head))
-    return opening
+    if reset is not None or request.cursor is None or not request.stream.condenses:
+        return opening
+    left_out = condensed(request.org, request.cursor.sequence, head.sequence, standing.filter.types)
+    return replace(opening, condensation=left_out)
 
 
-def _condensed(request: Request, cursor: Cursor, head: Head) -> Condensation:
+def _condensed(org: str, after: int, until: int, types: frozenset[str]) -> Condensation:
     limit = conf.streaming.EVENT_STREAM_REPLAY_LIMIT
-    if head.sequence - cursor.sequence <= limit:
+    if until - after <= limit:
         return EVERYTHING_IS_TOLD
-    newest, left_out = log.crowded(request.org, after=cursor.sequence, until=head.sequence, limit=limit)
-    if left_out:
-        logger.info(
-            "replay condensed: %d events of %d resources are left out",
-            left_out,
-            len(newest),
-            extra={"org": request.org},
-        )
+    newest, left_out = log.crowded(org, after=after, until=until, types=types, limit=limit)
+    if not newest:
+        return EVERYTHING_IS_TOLD
+    logger.info("replay condensed: %d events of %d resources are left out", left_out, len(newest), extra={"org": org})
     return Condensation(newest)
 
 

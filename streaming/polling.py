@@ -6,7 +6,7 @@ from elsewhere would be a silent loss. `cursor` moves past what the filter hides
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from streaming.core.envelope import Envelope
 from streaming.core.errors import Refused
 from streaming.core.event import iso_instant
 from streaming.core.filter import Filter
+from streaming.core.stream import Stream, registry
 from streaming.opening import Request, Standing, standings
 
 SCAN_MAX = 5_000
@@ -48,16 +49,23 @@ def poll(request: Request, *, oldest: bool, limit: int) -> Answer | Refused:
 
 
 def one(request: Request, sequence: int) -> dict[str, Any] | Refused:
-    """Return one event whole; hidden, unknown and trimmed are alike."""
+    """Return one event whole, of whichever feed; hidden, unknown and trimmed are alike."""
     found = log.whole(request.org, sequence)  # before the rights: those must not be older than the entry
     try:
-        chosen = _standing(request).filter
+        chosen = _standing(replace(request, stream=_carrier(request.stream, found)) if found else request).filter
     except Refused as refusal:
         return refusal
     if found is None or not chosen.admits(found[0]):
         return Refused(404, "not-found", "There is no such event.")
     entry, payload = found
     return _event(entry, chosen.envelope, payload)
+
+
+def _carrier(stream: Stream, found: tuple[Entry, bytes]) -> Stream:
+    """Return the stream that an entry belongs to: this one, or another that every member of the org may ask for."""
+    type_ = found[0].type
+    others = (one for one in registry.streams.values() if type_ in one.events and "<" not in one.path)
+    return stream if type_ in stream.events else next(others, stream)
 
 
 def _standing(request: Request) -> Standing:

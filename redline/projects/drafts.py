@@ -17,9 +17,17 @@ Op = Literal["equal", "insert", "delete"]
 Steps = list[tuple[Op, str]]
 OPS: dict[int, Op] = {0: "equal", 1: "insert", -1: "delete"}
 SECONDS = 0.3
-"""The most that a comparison takes; what is not alike at all then comes out as one deletion and one insertion."""
-WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+"""The most that a difference takes; what is not alike at all then comes out as one deletion and one insertion."""
+MOST_STEPS = 2_000
+"""A difference of more is not made any more readable."""
+MOST_SENTENCES = 2_000
+"""What a merge takes, of both sides: it has no time limit, because half an answer would throw work away."""
+WORDS = re.compile(r"\w+|\s+|([^\w\s])\1*")
 BETWEEN_SENTENCES = re.compile(r"((?<=[.!?;:])\s+|\n+)")
+
+
+class TooLong(ValueError):
+    """These texts have too many sentences to be merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +55,14 @@ class _Hunk:
 
 def difference(before: str, after: str) -> Steps:
     """Return the steps from one text to the other, in their order, by words."""
-    return [
-        (OPS[step], "".join(pieces)) for step, pieces in _steps(WORDS.findall(before), WORDS.findall(after), tidy=True)
-    ]
+    return [(OPS[step], "".join(pieces)) for step, pieces in _steps(_words(before), _words(after), tidy=True)]
 
 
 def merge(base: str, draft: str, onto: str) -> Merge:
-    """Do to `onto` what `draft` does to `base`, as far as the two touch different sentences."""
+    """Do to `onto` what `draft` does to `base`, as far as the two touch different sentences; raises `TooLong`."""
     pieces = _pieces(base)
+    if len(pieces) + max(len(_pieces(draft)), len(_pieces(onto))) > MOST_SENTENCES:
+        raise TooLong(TooLong.__doc__)
     theirs = _hunks(pieces, _pieces(onto))
     mine = [hunk for hunk in _hunks(pieces, _pieces(draft)) if hunk not in theirs]
     lost = [hunk for hunk in mine if any(hunk.excludes(other) for other in theirs)]
@@ -63,6 +71,15 @@ def merge(base: str, draft: str, onto: str) -> Merge:
         text=_with(pieces, sorted((*theirs, *kept), key=lambda hunk: (hunk.start, hunk.stop))),
         rejected=tuple(difference("".join(pieces[one.start : one.stop]), "".join(one.pieces)) for one in lost),
     )
+
+
+class _Differ(diff_match_patch):  # type: ignore[misc]
+    def diff_halfMatch(self, text1: str, text2: str) -> None:  # noqa: N802 - the library's name
+        """Guess nothing: the search for a long common part heeds no time limit, and repeated words make it endless."""
+
+
+def _words(text: str) -> list[str]:
+    return [match[0] for match in WORDS.finditer(text)]
 
 
 def _pieces(text: str) -> list[str]:
@@ -105,10 +122,10 @@ def _steps(before: Sequence[str], after: Sequence[str], *, tidy: bool = False) -
         # From the supplementary planes: a million codes and no surrogates, and a body cannot hold as many words.
         return "".join(codes.setdefault(piece, chr(0x10000 + len(codes))) for piece in pieces)
 
-    differ = diff_match_patch()
-    differ.Diff_Timeout = SECONDS
+    differ = _Differ()
+    differ.Diff_Timeout = SECONDS if tidy else 0
     diffs = differ.diff_main(encoded(before), encoded(after), False)
-    if tidy:
+    if tidy and len(diffs) <= MOST_STEPS:
         differ.diff_cleanupSemantic(diffs)
     left = right = 0
     for step, chars in diffs:

@@ -7,7 +7,7 @@ its reason, and so is the end of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -27,14 +27,6 @@ from redline.projects.models import (
 CONFLICT_FIELDS = ("conflict_state", "conflict_reason", "detected_at", "detected_by")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebased:
-    """A draft that was carried over to the approved text, and what of it found no place there."""
-
-    draft: SectionDraft
-    rejected: tuple[drafts.Steps, ...]
-
-
 def add_document(project: Project, *, title: str) -> Document:
     document = Document(project=project, title=title)
     document.full_clean(exclude=["project"])
@@ -52,14 +44,16 @@ def add_section(document: Document, *, heading: str, text: str, by: str) -> Sect
     return section
 
 
-def save_draft(section: Section, *, text: str, base_version: int, by: str) -> SectionDraft:
+def save_draft(
+    section: Section, *, text: str, base_version: int, by: str, rejected: Sequence[drafts.Steps] = ()
+) -> SectionDraft:
     """Keep what an author has written on top of an approved version, in place of what he had kept before."""
     with transaction.atomic():
         _lock(section)
         if not 1 <= base_version <= section.approved_version:
             raise ValidationError({"base_version": f"Versions 1 to {section.approved_version} have been approved."})
         section.draft_version += 1
-        values = {"text": text, "base_version": base_version, "version": section.draft_version}
+        values = {"text": text, "base_version": base_version, "version": section.draft_version, "rejected": rejected}
         draft, _ = SectionDraft.objects.update_or_create(
             section=section, author_id=by, defaults=values | {"saved_at": timezone.now()}
         )
@@ -74,28 +68,32 @@ def approve(section: Section, *, draft_version: int, by: str) -> Section:
         _lock(section)
         draft = section.drafts.filter(version=draft_version).first()
         if draft is None:
-            raise ValidationError({"draft_version": "There is no such draft of this section any more."})
+            raise ValidationError({"state": "There is no such draft of this section any more."})
         if draft.base_version != section.approved_version:
             reason = f"This draft was begun from version {draft.base_version}; rebase it first."
             raise ValidationError({"state": reason})
-        draft.delete()
         section.approved_version += 1
         section.text = draft.text
         ApprovedText.objects.create(section=section, version=section.approved_version, text=draft.text, by=by)
         section.save(update_fields=["approved_version", "text"])
+        draft.delete()  # which announces what is left to approve
         _judge(section, by=by)
     return section
 
 
-def rebase(section: Section, *, by: str) -> Rebased:
-    """Carry an author's draft over to the approved text: what can be applied is, what cannot is returned."""
+def rebase(section: Section, *, by: str) -> SectionDraft:
+    """Carry an author's draft over to the approved text: what can be applied is, what cannot is kept beside it."""
     with transaction.atomic():
         _lock(section)
         draft = own_draft(section, by)
         base = selectors.approved_text(section, draft.base_version)
-        merged = drafts.merge(base, draft.text, section.text)
-        saved = save_draft(section, text=merged.text, base_version=section.approved_version, by=by)
-    return Rebased(draft=saved, rejected=merged.rejected)
+        try:
+            merged = drafts.merge(base, draft.text, section.text)
+        except drafts.TooLong as error:
+            raise ValidationError({"state": str(error)}) from None
+        return save_draft(
+            section, text=merged.text, base_version=section.approved_version, by=by, rejected=merged.rejected
+        )
 
 
 def discard(section: Section, *, by: str) -> None:
@@ -114,7 +112,8 @@ def own_draft(section: Section, author: str) -> SectionDraft:
 
 
 def _lock(section: Section) -> None:
-    section.refresh_from_db(from_queryset=Section.objects.select_for_update(no_key=True))
+    rows = Section.objects.select_related("document__project")
+    section.refresh_from_db(from_queryset=rows.select_for_update(of=("self",), no_key=True))
 
 
 def _judge(section: Section, *, by: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from redline.errors import Conflict
+from redline.fields import camel
 from redline.openapi import id_of, listing, operation
 from redline.projects import drafts, editing
 from redline.projects import serializers as shapes
@@ -31,7 +33,7 @@ def sections_of(who: Member) -> QuerySet[Section]:
     return rows.select_related("document__project").prefetch_related("drafts")
 
 
-def drafted(section: Section, author: str, **more: Any) -> dict[str, Any]:
+def drafted(section: Section, author: str) -> dict[str, Any]:
     """Return what a person sees of his draft."""
     draft: SectionDraft | None = section.drafts.filter(author=author).first()
     text = section.text if draft is None else draft.text
@@ -44,7 +46,7 @@ def drafted(section: Section, author: str, **more: Any) -> dict[str, Any]:
         "conflict_state": section.conflict_state,
         "conflict_reason": section.conflict_reason,
         "diff": _steps(drafts.difference(section.text, text)),
-        **more,
+        "rejected": [] if draft is None else [_steps(steps) for steps in draft.rejected],
     }
 
 
@@ -59,7 +61,7 @@ def taken(service: Callable[..., Any], *args: Any, **told: Any) -> Any:
     except ValidationError as error:
         if "state" in getattr(error, "error_dict", {}):
             raise Conflict(" ".join(error.messages)) from None
-        raise
+        raise exceptions.ValidationError({camel(key): told for key, told in error.message_dict.items()}) from None
 
 
 class Documents(View):
@@ -188,7 +190,7 @@ class Rebase(View):
     @operation(
         "rebaseDraft",
         "Carry the caller's draft over to the approved text; `rejected` is what found no place there.",
-        answers=shapes.RebasedShape,
+        answers=shapes.DraftShape,
         parameters=A_SECTION,
         refuses=[409],
     )
@@ -196,6 +198,5 @@ class Rebase(View):
         checked_id(id)
         caller = acting_member(request)
         section = found(sections_of(caller), id)
-        rebased = taken(editing.rebase, section, by=caller.user_id)
-        rejected = [_steps(steps) for steps in rebased.rejected]
-        return Response(shapes.RebasedShape(drafted(section, caller.user_id, rejected=rejected)).data)
+        taken(editing.rebase, section, by=caller.user_id)
+        return Response(shapes.DraftShape(drafted(section, caller.user_id)).data)

@@ -91,6 +91,8 @@ def check_transition(was: str | None, before: str | None, to: str) -> None:
 
     What is archived goes back to the status that it had `before`, and nowhere else.
     """
+    if was is None and to == Status.ARCHIVED:
+        raise ValidationError({"status": "A project is begun before it is archived."})
     if was is None or was == to:
         return
     allowed = {before} if was == Status.ARCHIVED else TRANSITIONS[was]
@@ -205,6 +207,7 @@ class SectionDraft(StreamedModel):
     version = models.PositiveIntegerField()
     base_version = models.PositiveIntegerField()
     text = models.TextField(blank=True)
+    rejected = models.JSONField(default=list, help_text="What of it found no place in the last rebase, as steps.")
     saved_at = models.DateTimeField(default=timezone.now)
 
     class Meta(StreamedModel.Meta):

@@ -7,16 +7,22 @@ from collections.abc import Collection
 
 from django.db.models import QuerySet
 
-from redline.projects.models import ApprovedText, Document, Project, ProjectMembership, Section, SectionDraft
+from redline.projects.models import ApprovedText, Document, Project, ProjectMembership, Section
 from streaming import Rights
 
 
 def keys_of_many(members: Collection[tuple[str, str]]) -> dict[tuple[str, str], frozenset[str]]:
-    """Return the projects that users are on, by (user, org), in one query; who is on none is missing."""
+    """Return the projects that users are on, by (user, org), in one query; who is on none is missing.
+
+    In a sandbox everybody is on what he is on in the org whose log is replayed there.
+    """
     rows = ProjectMembership.objects.filter(user_id__in={user for user, _ in members})
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for user, org, project in rows.order_by().values_list("user_id", "project__org_id", "project_id"):
-        found[user, org].add(project)
+    columns = ("user_id", "project__org_id", "project__org__sandbox", "project_id")
+    for user, org, sandbox, project in rows.order_by().values_list(*columns):
+        for place in (org, sandbox):
+            if place is not None:
+                found[user, place].add(project)
     return {member: frozenset(keys) for member, keys in found.items()}
 
 
@@ -32,10 +38,6 @@ def visible_documents(org: str, rights: Rights) -> QuerySet[Document]:
 
 def visible_sections(org: str, rights: Rights) -> QuerySet[Section]:
     return Section.objects.filter(document__project__in=visible(org, rights)).select_related("document__project")
-
-
-def newest_draft(section: Section) -> SectionDraft | None:
-    return section.drafts.order_by("-version").first()
 
 
 def approved_text(section: Section, version: int) -> str:

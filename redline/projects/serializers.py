@@ -99,9 +99,6 @@ class DraftShape(CamelSerializer):
     conflict_state = Choice(ConflictState.choices)
     conflict_reason = serializers.CharField(allow_null=True)
     diff = StepShape(many=True)
-
-
-class RebasedShape(DraftShape):
     rejected = serializers.ListField(child=StepShape(many=True))
 
 

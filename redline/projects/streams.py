@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from redline.ids import is_id
 from redline.projects import drafts, selectors
 from redline.projects.models import Project, ProjectMembership, Section, SectionDraft
+from redline.workspaces import selectors as people
 from streaming import (
     Announcement,
     Event,
@@ -34,6 +35,7 @@ from streaming import (
 )
 
 grants(ProjectMembership)
+grants(ProjectMembership, org=lambda place: people.sandbox_id(place.org_id))
 
 Lifecycle = Literal["draft", "active", "paused", "completed", "archived"]
 
@@ -106,18 +108,20 @@ def scope_of(org: str, path: Mapping[str, str], query: Mapping[str, str], rights
 
     The foreign and the unknown are refused alike; what excludes each other is nothing, and no mistake.
     """
-    asked = {name: query[name] for name in SCOPES if query.get(name)}
+    asked = {name: query[name] for name in SCOPES if name in query}
     for name, text in asked.items():
         if not is_id(text):
             raise Refused(400, "validation-failed", f"{name} is not an id.")
     for name, text in asked.items():
         rows, _ = SCOPES[name]
-        if not rows(org, rights).filter(pk=text).exists():
+        if text not in rights.keys and not rows(org, rights).filter(pk=text).exists():
             raise forbidden()
     narrowed = [types for _, types in map(SCOPES.__getitem__, asked) if types is not None]
     return Scope(within=frozenset(asked.values()), types=frozenset.intersection(*narrowed) if narrowed else None)
 
 
+MOST_STEPS = 50
+"""How much of a conflict's history an event tells: the newest."""
 OF_SECTIONS = frozenset({"section.diff", "section.conflict"})
 SCOPES: dict[str, tuple[Callable[[str, Rights], QuerySet[Any]], frozenset[str] | None]] = {
     "projectId": (selectors.visible, None),
@@ -131,7 +135,8 @@ def latest_state(org: str, rights: Rights) -> Iterator[Event | Announcement]:
     """Yield each project as it is, and each section that has ever been drafted."""
     for project in selectors.visible(org, rights).order_by("pk").iterator():
         yield project_lifecycle(project)
-    for section in selectors.visible_sections(org, rights).filter(draft_version__gt=0).order_by("pk").iterator():
+    drafted = selectors.visible_sections(org, rights).filter(draft_version__gt=0).order_by("pk")
+    for section in drafted.prefetch_related("drafts", "conflict_steps").iterator(chunk_size=100):
         yield section_diff(section)
         if section.detected_at is not None:
             yield section_conflict(section)
@@ -164,19 +169,20 @@ def project_lifecycle(project: Project) -> ProjectLifecycle | Announcement:
     return event.about(project.pk, keys=[project.pk])
 
 
-@workspace_feed.on_save(SectionDraft, on_change=["version"])
+@workspace_feed.on_save(SectionDraft, on_change=["version", "text"])
 def draft_saved(draft: SectionDraft) -> SectionDiff | Announcement:
     return _diff(draft.section, draft.text, draft.version)
 
 
-@workspace_feed.on_save(Section, on_change=["approved_version"])
-def section_approved(section: Section) -> SectionDiff | Announcement | None:
-    return section_diff(section) if section.draft_version else None
+@workspace_feed.on_delete(SectionDraft)
+def draft_gone(draft: SectionDraft) -> SectionDiff | Announcement:
+    """Approved or given up: what the newest of the others changes, or nothing any more."""
+    return section_diff(draft.section)
 
 
 def section_diff(section: Section) -> Announcement:
     """Return what the newest draft changes; nothing, where all have been approved or given up."""
-    draft = selectors.newest_draft(section)
+    draft = max(section.drafts.all(), key=lambda one: one.version, default=None)
     if draft is None:
         return _diff(section, section.text, section.draft_version)
     return _diff(section, draft.text, draft.version)
@@ -209,7 +215,7 @@ def section_conflict(section: Section) -> Announcement:
         detected_by=section.detected_by,
         events=tuple(
             Moment(at=step.at, by=step.by, conflict_state=step.state, reason=step.reason)
-            for step in section.conflict_steps.all()
+            for step in list(section.conflict_steps.all())[-MOST_STEPS:]
         ),
     )
     return event.about(section.pk, keys=section.keys)

@@ -72,7 +72,7 @@ admin.site.unregister(FlagState)
 
 @admin.register(FlagState)
 class FlagAdmin(admin.ModelAdmin):
-    """The rows replace what the settings say of their flag, at once and in all processes."""
+    """The rows change what the settings say of their flag, at once and in all processes."""
 
     form = FlagForm
     fields = ["name", "condition", "value"]

@@ -1,8 +1,7 @@
 """Feature flags: what the settings say, unless the database says otherwise, for everybody, some orgs or all but some.
 
-A flag's rows in the database (the admin's *flag states*) replace its setting, so that each can be switched both ways
-while everything runs. The conditions are `boolean` (for everybody), `org` (on for that one) and `except org` (off for
-that one, whatever else holds); an org is named by slug or id.
+A flag's rows in the database (the admin's *flag states*) add to its setting: `boolean` replaces it, for everybody;
+`org` has it on for that one, `except org` off, whatever else holds. An org is named by slug or id.
 """
 
 from __future__ import annotations
@@ -39,7 +38,13 @@ class Source:
         orgs = selectors.ids_of_orgs({one.value for one in of_orgs}) if of_orgs else {}
         for one in of_orgs:
             one.value = orgs.get(one.value)
-        return SettingsFlagsSource().get_flags() | rows
+        settings = SettingsFlagsSource().get_flags()
+        return settings | {name: _upon(settings.get(name, []), own) for name, own in rows.items()}
+
+
+def _upon(setting: list[Any], rows: list[Any]) -> list[Any]:
+    """Return the conditions of a flag: its rows, and its setting where no row says what holds for everybody."""
+    return rows if any(one.condition == Condition.EVERYBODY for one in rows) else [*setting, *rows]
 
 
 def _usable(conditions: Collection[Any]) -> list[Any]:

@@ -371,6 +371,7 @@ test("streams that are switched off and on again while it runs hand over from cu
   await at.clock.pass(2_000);
   at.hub.useStream(true);
   at.hub.useStream(true);
+  assert.equal(at.hub.health.lostAt, at.clock.time, "it has been without a stream since it was to have one");
   await settled();
   assert.equal(at.sources.length, 2);
   assert.equal(at.source.url.searchParams.get("lastEventId"), cursor(3));

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redline.projects.drafts import difference, merge
+from redline.projects.drafts import TooLong, difference, merge
 
 texts = st.text(alphabet="ab \nc", max_size=60) | st.text(max_size=40)
 
@@ -17,12 +20,22 @@ def test_a_difference_is_exact_to_the_character_both_ways(before: str, after: st
 
 
 def test_what_is_unlike_altogether_takes_no_longer_than_it_may() -> None:
-    before, after = (
-        "".join(chr(33 + n * n % 90) for n in range(60_000)),
-        "".join(chr(33 + n % 89) for n in range(60_000)),
-    )
-    steps = difference(before, after)
-    assert "".join(text for op, text in steps if op != "delete") == after
+    pairs = [
+        ("-" * 60_000, "x" + "-" * 40_000 + "y"),
+        ("na " * 20_000, "x" + "na " * 15_000 + "y"),
+        ("".join(f"{n * n % 90} " for n in range(20_000)), "".join(f"{n % 89} " for n in range(20_000))),
+    ]
+    for before, after in pairs:
+        begun = time.monotonic()
+        steps = difference(before, after)
+        assert time.monotonic() - begun < 5
+        assert "".join(text for op, text in steps if op != "delete") == after
+
+
+def test_what_has_too_many_sentences_is_not_merged_by_halves() -> None:
+    many = "One. " * 1_500
+    with pytest.raises(TooLong):
+        merge(many, many + "Two.", many)
 
 
 BASE = "The vendor keeps data for ninety days.\n\nIt tells the customer within two days.\n\nIt pays for delays.\n"

@@ -94,10 +94,10 @@ def test_a_rebase_keeps_both_changes_and_the_section_is_clean_again(section: Sec
     save(section, ben, TEXT.replace("two days", "two hours"))
     editing.approve(section, draft_version=1, by=ann.pk)
     rebased = editing.rebase(section, by=ben.pk)
-    assert rebased.rejected == ()
-    assert rebased.draft.text == TEXT.replace("ninety", "thirty").replace("two days", "two hours")
+    assert list(rebased.rejected) == []
+    assert rebased.text == TEXT.replace("ninety", "thirty").replace("two days", "two hours")
     assert conflicts(section) == ["blocked", "rebase_required", "clean"]
-    editing.approve(section, draft_version=rebased.draft.version, by=ben.pk)
+    editing.approve(section, draft_version=rebased.version, by=ben.pk)
     told = last(section, "section.diff")
     assert [step["op"] for step in told["diff"]] == ["equal"], "nothing is left to approve"
     assert told["approvedVersion"] == 3
@@ -108,7 +108,7 @@ def test_what_cannot_be_applied_is_returned_and_the_rest_is_kept(section: Sectio
     save(section, ben, TEXT.replace("within two days", "within two hours"))
     editing.approve(section, draft_version=1, by=ann.pk)
     rebased = editing.rebase(section, by=ben.pk)
-    assert rebased.draft.text == "It keeps data for ninety days.\n"
+    assert rebased.text == "It keeps data for ninety days.\n"
     assert [("insert", "hours") in steps for steps in rebased.rejected] == [True]
 
 
@@ -143,3 +143,34 @@ def test_titles_and_headings_are_said_and_short(org: Org, ann: User, title: str,
     project = services.create(org.pk, name="P", by=ann.pk)
     with pytest.raises(ValidationError):
         editing.add_section(editing.add_document(project, title=title), heading=heading, text="", by=ann.pk)
+
+
+def test_what_found_no_place_is_kept_with_the_draft_until_it_is_saved_again(
+    section: Section, ann: User, ben: User
+) -> None:
+    save(section, ann, "It keeps nothing.\n")
+    save(section, ben, TEXT.replace("ninety", "thirty"))
+    editing.approve(section, draft_version=1, by=ann.pk)
+    editing.rebase(section, by=ben.pk)
+    assert ["insert", "thirty"] in section.drafts.get().rejected[0]
+    save(section, ben, "It keeps nothing.\n", base=2)
+    assert section.drafts.get().rejected == []
+
+
+def test_a_draft_that_is_given_up_leaves_what_the_others_change(section: Section, ann: User, ben: User) -> None:
+    save(section, ann, TEXT.replace("ninety", "thirty"))
+    save(section, ben, TEXT.replace("two days", "two hours"))
+    editing.discard(section, by=ben.pk)
+    assert last(section, "section.diff")["draftVersion"] == 1
+    editing.discard(section, by=ann.pk)
+    assert [step["op"] for step in last(section, "section.diff")["diff"]] == ["equal"]
+
+
+def test_texts_of_too_many_sentences_are_left_to_people(section: Section, ann: User, ben: User) -> None:
+    many = "It is so. " * 1_500
+    for who in (ann, ben):
+        save(section, who, many)
+    editing.approve(section, draft_version=1, by=ann.pk)
+    with pytest.raises(ValidationError, match="too many sentences"):
+        editing.rebase(section, by=ben.pk)
+    assert section.drafts.get().text == many

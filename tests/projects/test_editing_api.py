@@ -100,7 +100,6 @@ def test_a_draft_is_given_up_once(ann: Rest, section: str) -> None:
         ("PUT", "sections/{section}/draft", {"text": "x", "baseVersion": "1"}),
         ("PUT", "sections/{section}/draft", {"text": None, "baseVersion": 1}),
         ("POST", "sections/{section}/approve", {}),
-        ("POST", "sections/{section}/approve", {"draftVersion": 9}),
         ("POST", "sections/no id/approve", {"draftVersion": 1}),
     ],
 )
@@ -139,3 +138,11 @@ def test_the_foreign_and_the_unknown_are_the_same_403_everywhere(
             messages |= {answer.json["error"]["message"] for answer in answers}
     assert len(messages) == 1
     assert owner.get(f"sections/{section}").status == 200
+
+
+def test_a_draft_that_is_gone_is_a_conflict_and_a_mistake_is_told_by_the_name_that_was_sent(
+    ann: Rest, section: str
+) -> None:
+    assert ann.post(f"sections/{section}/approve", {"draftVersion": 9}).status == 409
+    wrong = ann.ask("PUT", f"sections/{section}/draft", {"text": "x", "baseVersion": 2})
+    assert list(wrong.json["error"]["details"]) == ["baseVersion"]

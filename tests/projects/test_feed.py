@@ -107,7 +107,7 @@ async def test_a_scope_keeps_one_project(streams: Streams, ann: Rest) -> None:
         await act(services.change, project, by=ann.user.pk, status="active")
     await wire.next(event="project.lifecycle")
     assert told(wire) == [("event", wanted.pk, "active")]
-    assert (await streams.wire(ann, projectId="").start()).status == 200
+    assert (await streams.wire(ann, projectId="").answered()).status == 400
 
 
 async def test_a_scope_that_is_not_yours_is_refused_like_one_that_does_not_exist(
@@ -245,3 +245,47 @@ async def test_scopes_of_documents_and_sections_are_refused_like_projects(
         malformed = await streams.wire(ann, **{name: "*"}).answered()
         assert malformed.status == 400
         assert (await streams.wire(ann, **{name: named}).start()).status == 200
+
+
+async def test_the_whole_of_a_difference_that_was_too_large_is_had_by_its_sequence(
+    streams: Streams, ann: Rest, ben: Rest
+) -> None:
+    project = await begun(ann)
+    document = await act(editing.add_document, project, title="a")
+    section = await act(editing.add_section, document, heading="h", text="x" * 40_000, by=ann.user.pk)
+    wire = await streams.open(ann)
+    await act(editing.save_draft, section, text="y" * 40_000, base_version=1, by=ann.user.pk)
+    thin = await wire.next(event="section.diff")
+    assert "diff" not in thin.json["payload"]
+    whole = await streams.wire(ann, f"/v1/events/{thin.json['sequence']}").answered()
+    data = orjson.loads(whole.body)["data"]
+    assert (data["resourceId"], len(data["payload"]["diff"])) == (section.pk, 2)
+    assert (await streams.wire(ben, f"/v1/events/{thin.json['sequence']}").answered()).status == 404
+
+
+async def test_state_before_and_events_make_the_state_after(streams: Streams, ann: Rest, ben: Rest) -> None:
+    project = await begun(ann)
+    await act(services.add_member, project, ben.user.pk)
+    document = await act(editing.add_document, project, title="a")
+    section = await act(editing.add_section, document, heading="h", text="One.\n\nTwo.\n", by=ann.user.pk)
+    steps: list[Any] = [
+        (editing.save_draft, {"text": "One!\n\nTwo.\n", "base_version": 1, "by": ann.user.pk}),
+        (editing.save_draft, {"text": "One.\n\nTwo!\n", "base_version": 1, "by": ben.user.pk}),
+        (editing.discard, {"by": ben.user.pk}),
+        (editing.save_draft, {"text": "One.\n\nTwo!\n", "base_version": 1, "by": ben.user.pk}),
+        (editing.approve, {"draft_version": 1, "by": ann.user.pk}),
+        (editing.rebase, {"by": ben.user.pk}),
+        (editing.approve, {"draft_version": 4, "by": ben.user.pk}),
+    ]
+    live = await streams.open(ann)
+    for service, told in steps:
+        await act(service, section, **told)
+        await numbered(ann.org)
+        after = held(await streams.open(ann, cursor=FOREIGN))
+        await eventually(lambda after=after: held(live) == {key: after[key] for key in held(live)})
+
+
+def held(wire: Any) -> dict[tuple[str, str], Any]:
+    """What a page holds that has read this stream: of each topic and resource the newest, whenever it was made."""
+    told = [one.json for one in wire.told if one.json and "topic" in one.json]
+    return {(one["topic"], one["resourceId"]): one["payload"] | {"generatedAt": ""} for one in told}

@@ -5,10 +5,12 @@ import itertools
 import pytest
 from django.core.exceptions import ValidationError
 
+from redline.access import Access
 from redline.projects import services
 from redline.projects.models import TRANSITIONS, Project, Status
 from redline.workspaces.acting import acting
 from redline.workspaces.models import Org, User
+from redline.workspaces.services import sandbox_of
 from tests.monitoring.world import events, make_member
 from tests.monitoring.world import last_event as mark
 
@@ -135,3 +137,17 @@ def test_a_project_has_a_name(org: Org, user: User, name: str) -> None:
     with pytest.raises(ValidationError):
         services.create(org.pk, name=name, by=user.pk)
     assert not Project.objects.exists()
+
+
+def test_nothing_is_begun_in_the_archive(org: Org) -> None:
+    with pytest.raises(ValidationError, match="begun before"):
+        Project(org=org, name="P", status="archived").full_clean(exclude=["updated_by"])
+    with pytest.raises(ValidationError):
+        Project.objects.create(org=org, name="P", status="archived")
+
+
+def test_in_a_sandbox_everybody_is_on_what_he_is_on_in_the_original(org: Org, user: User) -> None:
+    project = services.create(org.pk, name="P", by=user.pk)
+    sandbox = sandbox_of(org.pk)
+    assert Access().rights(user, sandbox.pk) == Access().rights(user, org.pk)
+    assert Access().rights(user, sandbox.pk).keys == {project.pk}

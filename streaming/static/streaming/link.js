@@ -99,6 +99,7 @@ export class Link {
     this.#streams = streams;
     if (!this.#running) return;
     this.#disconnect();
+    if (streams) this.#health.change({ lostAt: this.#clock.now() });
     this.#begin();
   }
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import sync_to_async
 
+from streaming import log, opening
 from streaming.core.envelope import Told
 from streaming.core.event import iso_instant
 from streaming.core.rights import Rights
@@ -176,3 +178,30 @@ async def test_another_client_at_the_same_place_who_missed_less_is_told_all_of_i
     near = await enveloped.open(other, cursor=str(cursors[3]))
     assert [kind for kind, *_ in said(far.told)] == ["snapshot"]
     assert [kind for kind, *_ in said(near.told)] == ["event"] * (LIMIT - 1)
+
+
+async def test_who_sees_only_some_of_a_crowd_is_told_the_newest_of_those(enveloped: World) -> None:
+    """The newest of all is hidden from him; what he missed is not."""
+    visitor = await enveloped.visitor(rights=Rights(names=frozenset({"a"})))
+    await write(enveloped, visitor.org, noted(0, "first"))
+    (start,) = await enveloped.cursors(visitor.org)
+    crowd = [Noted(number=n).about("doc", audience=["a" if n % 2 else "b"]) for n in range(2 * LIMIT + 4)]
+    await write(enveloped, visitor.org, *crowd)
+    wire = await enveloped.open(visitor, cursor=str(start))
+    assert said(wire.told) == [("snapshot", "doc", 2 * LIMIT + 3, "test.noted")]
+
+
+async def test_many_who_come_back_from_one_place_are_counted_for_once(
+    enveloped: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await enveloped.visitor()
+    await write(enveloped, visitor.org, *(noted(number, "doc") for number in range(LIMIT + 3)))
+    (start, *_) = await enveloped.cursors(visitor.org)
+    await enveloped.open(visitor, cursor=str(start))
+    (session,) = enveloped.process.sessions
+    counted: list[Any] = []
+    crowded = log.crowded
+    monkeypatch.setattr(log, "crowded", lambda *args, **told: counted.append(args) or crowded(*args, **told))
+    openings = await sync_to_async(opening.visit)([session.request] * 3)
+    assert len(counted) == 1
+    assert len({id(one.condensation) for one in openings}) == 1  # type: ignore[union-attr]
