@@ -38,6 +38,7 @@ test("marks stand at full minutes or hours of the reader's clock, with room betw
 test("the slider says in words where it stands", () => {
   assert.equal(positionWords(null, { now: NOW, count: 0, clock }), "Live");
   assert.equal(positionWords(NOW - 125 * MINUTE, { now: NOW, count: 14, clock }), "09:55, 2 h ago, 14 events in that minute");
+  assert.equal(positionWords(NOW - 3_000, { now: NOW, count: 1, clock }), "11:59, less than a minute ago, 1 event in that minute");
 });
 
 test("the banner says the instant, what came meanwhile, and how far what it shows is known", () => {

@@ -41,7 +41,8 @@ export function marksOf({ from, to }, width, zone = (at) => new Date(at).getTime
 /** Say where the slider stands: "09:38, 2 h ago, 14 events in that minute", or "Live". */
 export function positionWords(at, { now, count, clock }) {
   if (at === null) return "Live";
-  return `${clock(at)}, ${ago(at, now)} ago, ${plural(count, "event")} in that minute`;
+  const age = now - at < MINUTE ? "less than a minute" : ago(at, now); // nobody wants to hear seconds being counted
+  return `${clock(at)}, ${age} ago, ${plural(count, "event")} in that minute`;
 }
 
 /** Say what instant the board shows, what came meanwhile, and how far what it shows is known: {asOf, covers}. */
