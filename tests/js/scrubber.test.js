@@ -45,6 +45,6 @@ test("the banner says the instant, what came meanwhile, and how far what it show
   const words = (more) => pastWords({ at: NOW - 9 * MINUTE, now: NOW, rate: 0, meanwhile: [], from: NOW - 60 * MINUTE, isWhole: true, clock, ...more });
   assert.equal(words().asOf, "As of 11:51, 9 m ago.");
   assert.equal(words({ rate: 10, meanwhile: ["P2", "P1"] }).asOf, "As of 11:51, 9 m ago, played at 10×. 2 new changes meanwhile, 1 of them P1.");
-  assert.match(words().covers, /^The log begins at 11:00; what was there before/);
+  assert.match(words().covers, /^The log begins at 11:00; what is older, and vendors/);
   assert.match(words({ isWhole: false }).covers, /^The log is read back to 11:00;/);
 });

@@ -50,11 +50,8 @@ export function pastWords({ at, now, rate, meanwhile, from, isWhole, clock }) {
   const worst = meanwhile.filter((severity) => severity === "P1").length;
   const news = meanwhile.length ? ` ${plural(meanwhile.length, "new change")} meanwhile${worst ? `, ${worst} of them P1` : ""}.` : "";
   const pace = rate ? `, played at ${rate}×` : "";
-  const covers = [
-    `The log ${isWhole ? "begins at" : "is read back to"} ${clock(from)}`,
-    "what was there before comes from today’s records; vendors are as they are now.",
-  ];
-  return { asOf: `As of ${clock(at)}, ${ago(at, now)} ago${pace}.${news}`, covers: covers.join("; ") };
+  const covers = `The log ${isWhole ? "begins at" : "is read back to"} ${clock(from)}; what is older, and vendors, are as today’s records have them.`;
+  return { asOf: `As of ${clock(at)}, ${ago(at, now)} ago${pace}.${news}`, covers };
 }
 
 function round(number) {
