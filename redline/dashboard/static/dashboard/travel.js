@@ -133,8 +133,9 @@ export class Travel {
     const replay = this.#replayOf(entries);
     await replay.warm(this.#at, this.#pause);
     if (!this.isPast) return;
+    if (replay.extend(this.#tape.entries)) this.#replayed = this.#tape.entries; // it may have read on meanwhile
+    else this.#replayed = entries;
     this.#replay = replay;
-    this.#replayed = entries;
     this.#showAgain();
   }
 
