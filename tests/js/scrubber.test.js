@@ -38,12 +38,13 @@ test("marks stand at full minutes or hours of the reader's clock, with room betw
 test("the slider says in words where it stands", () => {
   assert.equal(positionWords(null, { now: NOW, count: 0, clock }), "Live");
   assert.equal(positionWords(NOW - 125 * MINUTE, { now: NOW, count: 14, clock }), "09:55, 2 h ago, 14 events in that minute");
+  assert.equal(positionWords(NOW - 3_000, { now: NOW, count: 1, clock }), "11:59, less than a minute ago, 1 event in that minute");
 });
 
 test("the banner says the instant, what came meanwhile, and how far what it shows is known", () => {
   const words = (more) => pastWords({ at: NOW - 9 * MINUTE, now: NOW, rate: 0, meanwhile: [], from: NOW - 60 * MINUTE, isWhole: true, clock, ...more });
   assert.equal(words().asOf, "As of 11:51, 9 m ago.");
   assert.equal(words({ rate: 10, meanwhile: ["P2", "P1"] }).asOf, "As of 11:51, 9 m ago, played at 10×. 2 new changes meanwhile, 1 of them P1.");
-  assert.match(words().covers, /^The log begins at 11:00; what was there before/);
+  assert.match(words().covers, /^The log begins at 11:00; what is older, and vendors/);
   assert.match(words({ isWhole: false }).covers, /^The log is read back to 11:00;/);
 });

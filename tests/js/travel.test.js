@@ -141,6 +141,35 @@ test("a tape that goes further back shows the same instant, complete", async () 
   assert.equal(at.shown(), 300);
 });
 
+test("what the tape reads while it is replayed anew is not forgotten", async () => {
+  const at = stage({ entries: 600, every: 1_000 });
+  at.travel.seek(NOW - 600);
+  const again = at.travel.again();
+  at.now += 60_000;
+  at.live(601, NOW - 700);
+  at.travel.read();
+  await again;
+  assert.deepEqual([at.travel.isPast, at.shown()], [true, 601]);
+});
+
+test("who asked for more than the tape had gets it when the tape goes so far back, unless he has moved on", async () => {
+  const at = stage({ entries: 900, every: 1_000 });
+  const [whole, { from }] = [at.tape.entries, at.tape];
+  const short = () => Object.assign(at.tape, { entries: whole.slice(700), from: whole[700].at });
+  short();
+  at.travel.seek(NOW - 600_500);
+  assert.equal(at.travel.at, at.tape.from);
+  Object.assign(at.tape, { entries: whole, from });
+  await at.travel.again();
+  assert.deepEqual([at.travel.at, at.shown()], [NOW - 600_500, 300]);
+  short();
+  at.travel.seek(NOW - 600_500);
+  at.travel.seek(NOW - 100_500);
+  Object.assign(at.tape, { entries: whole, from });
+  await at.travel.again();
+  assert.equal(at.travel.at, NOW - 100_500);
+});
+
 test("rows that the present has forgotten are taken from who knows them", async () => {
   const at = stage();
   at.travel.seek(NOW - 5 * 60_000);

@@ -75,7 +75,8 @@ export class Chronicle {
       this.#later(LATER);
       return false;
     }
-    this.since = Math.min(this.since ?? Infinity, this.#tape.from);
+    const { from } = this.#tape;
+    if (from !== null) this.since = Math.min(this.since ?? from, from);
     this.#onRead();
     return true;
   }

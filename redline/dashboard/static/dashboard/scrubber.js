@@ -41,7 +41,8 @@ export function marksOf({ from, to }, width, zone = (at) => new Date(at).getTime
 /** Say where the slider stands: "09:38, 2 h ago, 14 events in that minute", or "Live". */
 export function positionWords(at, { now, count, clock }) {
   if (at === null) return "Live";
-  return `${clock(at)}, ${ago(at, now)} ago, ${plural(count, "event")} in that minute`;
+  const age = now - at < MINUTE ? "less than a minute" : ago(at, now); // nobody wants to hear seconds being counted
+  return `${clock(at)}, ${age} ago, ${plural(count, "event")} in that minute`;
 }
 
 /** Say what instant the board shows, what came meanwhile, and how far what it shows is known: {asOf, covers}. */
@@ -49,11 +50,8 @@ export function pastWords({ at, now, rate, meanwhile, from, isWhole, clock }) {
   const worst = meanwhile.filter((severity) => severity === "P1").length;
   const news = meanwhile.length ? ` ${plural(meanwhile.length, "new change")} meanwhile${worst ? `, ${worst} of them P1` : ""}.` : "";
   const pace = rate ? `, played at ${rate}×` : "";
-  const covers = [
-    `The log ${isWhole ? "begins at" : "is read back to"} ${clock(from)}`,
-    "what was there before comes from today’s records; vendors are as they are now.",
-  ];
-  return { asOf: `As of ${clock(at)}, ${ago(at, now)} ago${pace}.${news}`, covers: covers.join("; ") };
+  const covers = `The log ${isWhole ? "begins at" : "is read back to"} ${clock(from)}; what is older, and vendors, are as today’s records have them.`;
+  return { asOf: `As of ${clock(at)}, ${ago(at, now)} ago${pace}.${news}`, covers };
 }
 
 function round(number) {

@@ -20,6 +20,7 @@ export class Travel {
   #onChange;
   #onPlayed;
   #at = null;
+  #wanted = null; // the instant that was asked for, where the tape did not reach so far back
   #rate = 0;
   #replay = null;
   #replayed = null; // the tape's entries that it was made of
@@ -70,6 +71,7 @@ export class Travel {
     if (this.#tape.from === null) return false;
     if (at >= this.#clock.now() - NEAR) return this.back();
     if (!this.isPast) this.#meanwhile = [];
+    this.#wanted = at < this.#tape.from ? at : null;
     this.#at = Math.max(at, this.#tape.from);
     this.#rate = 0;
     this.#raw = this.#replayUpTo(this.#at).at(this.#at);
@@ -86,6 +88,7 @@ export class Travel {
   play(rate) {
     if (!this.isPast) return;
     this.#rate = rate;
+    this.#wanted = null;
     this.#onChange();
   }
 
@@ -122,15 +125,17 @@ export class Travel {
     return this.again();
   }
 
-  /** Show the same instant from a tape that goes further back, or with more that is known. */
+  /** Show the instant that was asked for from a tape that goes further back, or with more that is known. */
   async again() {
     if (!this.isPast || this.#tape.from === null) return;
-    const { entries } = this.#tape;
+    const { entries, from } = this.#tape;
+    if (this.#wanted !== null) this.#at = Math.max(this.#wanted, from);
     const replay = this.#replayOf(entries);
     await replay.warm(this.#at, this.#pause);
     if (!this.isPast) return;
+    if (replay.extend(this.#tape.entries)) this.#replayed = this.#tape.entries; // it may have read on meanwhile
+    else this.#replayed = entries;
     this.#replay = replay;
-    this.#replayed = entries;
     this.#showAgain();
   }
 
