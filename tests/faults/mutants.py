@@ -171,7 +171,7 @@ def replacement_untold() -> None:
     put(org.OrgHub, "replaced", replaced)
 
 
-@mutant(scenario="redis-frozen", caught_by="delivery while frozen")
+@mutant(scenario="no-redis-at-boot", caught_by="delivery without Redis")
 def no_watcher() -> None:
     """Nobody asks the heads: what no poke announces is not found."""
 

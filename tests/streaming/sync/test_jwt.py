@@ -144,7 +144,7 @@ def test_many_are_one_look_up_of_users_and_keep_their_order(
     configure(settings, JWT_ORG_CLAIM="org")
     users = list(house.users.values())
     asked = [bearer(token) for user in users for token in (shared(user.pk, org=house.org.slug), "a.b.c")] * 10
-    with django_assert_num_queries(3):  # users, the org, who is a member
+    with django_assert_num_queries(4):  # users, the org, who is a member, and of which projects
         found = identify_many(asked)
     assert [identity and identity.user for identity in found] == [one for user in users for one in (user, None)] * 10
     assert {identity.org for identity in found if identity} == {house.org.pk}
