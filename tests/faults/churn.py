@@ -20,12 +20,13 @@ async def churn(run: Run) -> list[Figure]:
     cycles = run.size(1_000, 50_000)
     async with Cluster(workers=1, application=BENT) as cluster:
         worker, member = cluster.workers[0], cluster.scene.members[0]
+        servers = {cluster.postgres.port, cluster.redis.port}
         await cycle(worker, member, 500, run)  # pools and caches fill up
-        before = await settled(worker, cluster.postgres.port)
+        before = await settled(worker, servers)
         begun = time.monotonic()
         await cycle(worker, member, cycles, run)
         took = time.monotonic() - begun
-        after = await settled(worker, cluster.postgres.port, like=before)
+        after = await settled(worker, servers, like=before)
         return [
             *(
                 Figure(
@@ -91,22 +92,22 @@ async def cycle(worker: Server, member: Member, cycles: int, run: Run) -> None:
 
 
 async def settled(
-    worker: Server, database: int, *, like: dict[str, int] | None = None, within: float = 30
+    worker: Server, servers: set[int], *, like: dict[str, int] | None = None, within: float = 30
 ) -> dict[str, int]:
     """Return what a worker holds once nobody is connected: when it is what it was, or else does not change any more."""
     deadline = time.monotonic() + within
     last: dict[str, int] = {}
     while True:
         held = await peep(worker)
-        held["files"] = _files(worker, database)
+        held["files"] = _files(worker, servers)
         if held == like or (like is None and held == last) or time.monotonic() > deadline:
             return held
         last = held
         await asyncio.sleep(1)
 
 
-def _files(worker: Server, database: int) -> int:
-    """Count a worker's files without its connections to the database: a pool holds few or many, as it was last used."""
+def _files(worker: Server, servers: set[int]) -> int:
+    """Count a worker's files without its connections to database and Redis: pools hold few or many, as last used."""
     process = worker.family()[0]
-    pool = [one for one in process.net_connections("inet") if one.raddr and one.raddr.port == database]
-    return process.num_fds() - len(pool)
+    pools = [one for one in process.net_connections("inet") if one.raddr and one.raddr.port in servers]
+    return process.num_fds() - len(pools)
